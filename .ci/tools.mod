@@ -1,0 +1,3 @@
+module livebox-agent/tools
+
+go 1.26

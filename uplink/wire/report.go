@@ -154,6 +154,9 @@ func AppendHeader(dst []byte, h Header) []byte {
 	return appendMillis(dst, 8, h.Sealed)
 }
 
+// AppendBox appends the box of a Report whose header was written without it.
+func AppendBox(dst []byte, box string) []byte { return appendString(dst, 1, box) }
+
 // AppendSection appends one section of a Report, tag included.
 func AppendSection(dst []byte, p catalogue.Purpose, f Fidelity, body []byte) []byte {
 	n := 0

@@ -45,10 +45,10 @@ type Unwrapper struct {
 // total.
 //
 // bits is the width in which the counter is known to count, 1 to 64; any other
-// number counts as 64. Where it
-// is only the least that the counter may have (a kernel of 32 bits widens a
-// driver's 32-bit counters when it reports them), the counter counts as 64
-// bits wide from the first reading that needs more than bits.
+// number counts as 64. Where it is only the least that the counter may have (a
+// kernel of 32 bits widens a driver's 32-bit counters when it reports them),
+// the counter counts as 64 bits wide from the first reading that needs more
+// than bits.
 //
 // The total stops at the largest int64.
 func (u *Unwrapper) Next(raw uint64, bits int) (total int64, reset bool) {

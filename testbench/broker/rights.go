@@ -1,0 +1,109 @@
+package broker
+
+import (
+	"crypto/subtle"
+	_ "embed" // for the permission template
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/conf"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"livebox-agent/testbench/pki"
+)
+
+// backendUser is the name of the in-process connection.
+const backendUser = "cem"
+
+//go:embed shipped/nats-permissions.conf
+var permissionTemplate string
+
+// boxName is what stands for the box in the template.
+const boxName = "{{name()}}"
+
+// A template is the rights of any box.
+type template struct {
+	publish, subscribe []string
+}
+
+// readTemplate reads the shipped file.
+func readTemplate() (template, error) {
+	parsed, err := conf.Parse(permissionTemplate)
+	if err != nil {
+		return template{}, fmt.Errorf("permission template: %w", err)
+	}
+	var t template
+	if t.publish, err = allowed(parsed, "publish"); err != nil {
+		return template{}, err
+	}
+	t.subscribe, err = allowed(parsed, "subscribe")
+	return t, err
+}
+
+// forBox returns the rights of one box.
+func (t template) forBox(box string) *server.Permissions {
+	fill := func(subjects []string) *server.SubjectPermission {
+		p := &server.SubjectPermission{}
+		for _, s := range subjects {
+			p.Allow = append(p.Allow, strings.ReplaceAll(s, boxName, box))
+		}
+		return p
+	}
+	return &server.Permissions{Publish: fill(t.publish), Subscribe: fill(t.subscribe)}
+}
+
+// allowed reads the list of subjects that verb allows.
+func allowed(parsed map[string]any, verb string) ([]string, error) {
+	block, _ := parsed[verb].(map[string]any)
+	list, _ := block["allow"].([]any)
+	subjects := make([]string, 0, len(list))
+	for _, e := range list {
+		s, ok := e.(string)
+		if !ok {
+			return nil, fmt.Errorf("permission template: %s allows %v, which is not a subject", verb, e)
+		}
+		subjects = append(subjects, s)
+	}
+	// An empty list would allow everything.
+	if len(subjects) == 0 {
+		return nil, fmt.Errorf("permission template: %s allows nothing", verb)
+	}
+	return subjects, nil
+}
+
+// An authenticator decides who a connection is. It is given its server before
+// the server starts.
+type authenticator struct {
+	rights template
+	secret string
+	srv    *server.Server
+}
+
+// Check implements server.Authentication.
+func (a *authenticator) Check(c server.ClientAuthentication) bool {
+	state := c.GetTLSConnectionState()
+	if state == nil {
+		// In-process connections have no TLS; nothing else listens without.
+		o := c.GetOpts()
+		return o.Username == backendUser && subtle.ConstantTimeCompare([]byte(o.Password), []byte(a.secret)) == 1
+	}
+	if len(state.VerifiedChains) == 0 {
+		return false
+	}
+	box := state.PeerCertificates[0].Subject.CommonName
+	if !pki.ValidBox(box) || a.clientIdentifier(c.GetID()) != box {
+		return false
+	}
+	c.RegisterUser(&server.User{Username: box, Permissions: a.rights.forBox(box)})
+	return true
+}
+
+// clientIdentifier returns the MQTT client identifier of a connection, "" if
+// it has none. The server tells it in its monitoring data only.
+func (a *authenticator) clientIdentifier(cid uint64) string {
+	connz, err := a.srv.Connz(&server.ConnzOptions{CID: cid})
+	if err != nil || len(connz.Conns) != 1 {
+		return ""
+	}
+	return connz.Conns[0].MQTTClient
+}

@@ -1,0 +1,152 @@
+// Package durable keeps small files, a run counter or a key, so that they
+// survive loss of power.
+//
+// # What is promised
+//
+//   - After Write returned nil the new content survives loss of power.
+//   - At every moment the file holds either the old content or the new one,
+//     never a mixture and never nothing.
+//   - Read returns what was written, or says that it is damaged.
+//   - A file of a newer version than the program knows is left alone.
+//
+// The package imports the standard library only, and needs no more of the
+// file system than an atomic rename (POSIX rename) and fsync of a directory.
+package durable
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+)
+
+// ErrDamaged says that a file is not what was written: too short, too long,
+// of another kind, or with a wrong checksum.
+var ErrDamaged = errors.New("damaged")
+
+// A NewerError says that a later version of the program wrote the file.
+type NewerError struct {
+	// Found is the version in the file, Known the latest that can be read.
+	Found, Known uint8
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("version %d is newer than %d", e.Found, e.Known)
+}
+
+// headerLen is magic 4, version 1, zero 3, length 4, CRC-32C 4; big endian.
+const headerLen = 16
+
+// A Format says how one kind of file is recognised.
+type Format struct {
+	// Magic tells this kind of file from all others.
+	Magic [4]byte
+	// Version is written; Oldest to Version can be read.
+	Version, Oldest uint8
+	// Limit is the largest content in bytes.
+	Limit int
+}
+
+// sum covers the header's fields before it and the content.
+func sum(header, content []byte) uint32 {
+	t := crc32.MakeTable(crc32.Castagnoli)
+	return crc32.Update(crc32.Checksum(header[:12], t), t, content)
+}
+
+// Write replaces the file name below root by content. When it fails the old
+// file, if there was one, is as it was.
+func (f Format) Write(root *os.Root, name string, content []byte) error {
+	if len(content) > f.Limit {
+		return fmt.Errorf("write %s: %d bytes, limit %d", name, len(content), f.Limit)
+	}
+	b := make([]byte, headerLen, headerLen+len(content))
+	copy(b, f.Magic[:])
+	b[4] = f.Version
+	binary.BigEndian.PutUint32(b[8:], uint32(len(content)))
+	binary.BigEndian.PutUint32(b[12:], sum(b, content))
+	b = append(b, content...)
+
+	// One writer at a time is the rule of every file here, so that the name
+	// can be fixed: what a power cut left behind is overwritten, not heaped up.
+	tmp := name + ".tmp"
+	if err := writeSynced(root, tmp, b); err != nil {
+		return errors.Join(err, remove(root, tmp))
+	}
+	if err := root.Rename(tmp, name); err != nil {
+		return errors.Join(err, remove(root, tmp))
+	}
+	return SyncDir(root)
+}
+
+func writeSynced(root *os.Root, name string, b []byte) error {
+	w, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(b)
+	if err == nil {
+		err = w.Sync()
+	}
+	return errors.Join(err, w.Close())
+}
+
+// remove removes a file that may not be there.
+func remove(root *os.Root, name string) error {
+	if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Read returns the content of the file name below root and the version that
+// wrote it. The error is fs.ErrNotExist, ErrDamaged, a *NewerError, or the
+// file system's own.
+func (f Format) Read(root *os.Root, name string) (content []byte, version uint8, err error) {
+	r, err := root.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, int64(headerLen+f.Limit)+1))
+	if err != nil {
+		return nil, 0, err
+	}
+	content, version, err = f.decode(b)
+	if err != nil {
+		return nil, 0, fmt.Errorf("read %s: %w", name, err)
+	}
+	return content, version, nil
+}
+
+// decode checks the bytes of a file and returns its content.
+func (f Format) decode(b []byte) (content []byte, version uint8, err error) {
+	switch {
+	case len(b) < headerLen:
+		return nil, 0, fmt.Errorf("%w: %d bytes", ErrDamaged, len(b))
+	case [4]byte(b) != f.Magic:
+		return nil, 0, fmt.Errorf("%w: of another kind", ErrDamaged)
+	case b[4] > f.Version:
+		// Before the length: what follows the version is the newer one's own.
+		return nil, 0, &NewerError{Found: b[4], Known: f.Version}
+	case b[4] < f.Oldest:
+		return nil, 0, fmt.Errorf("%w: version %d is no longer read", ErrDamaged, b[4])
+	case len(b) > headerLen+f.Limit,
+		uint64(len(b)-headerLen) != uint64(binary.BigEndian.Uint32(b[8:])):
+		return nil, 0, fmt.Errorf("%w: %d bytes", ErrDamaged, len(b))
+	case binary.BigEndian.Uint32(b[12:]) != sum(b[:headerLen], b[headerLen:]):
+		return nil, 0, fmt.Errorf("%w: checksum", ErrDamaged)
+	}
+	return b[headerLen:], b[4], nil
+}
+
+// SyncDir makes created, renamed and removed names below root survive loss of
+// power.
+func SyncDir(root *os.Root) error {
+	d, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

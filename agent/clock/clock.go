@@ -1,0 +1,322 @@
+// Package clock gives the agent its time: which run this is, how long the
+// kernel has been up, and, as one number for each boot, when that was.
+//
+// # What is promised
+//
+//   - Every start of the agent has an identity of its own, and starts are
+//     counted for as long as the state directory can be written.
+//   - A wall clock that steps moves one number, the wall time of the kernel's
+//     boot, and nothing that was measured.
+//   - What was learnt of earlier boots is kept for the reports that they left.
+//   - A state directory that cannot be read or written costs the count and the
+//     earlier boots, never the start.
+package clock
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"livebox-agent/buffer/durable"
+	"livebox-agent/uplink/wire"
+)
+
+// Release is a time that had passed when this code was written: no true clock
+// is before it.
+var Release = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	fileName = "runs"
+	// keptBoots bounds how many earlier boots are remembered.
+	keptBoots = 64
+	// settle is how far the wall time of the boot may move before it is worth
+	// a write to flash.
+	settle = 2 * time.Second
+)
+
+// record is how the file of runs is kept.
+var record = durable.Format{Magic: [4]byte{'L', 'B', 'R', 'N'}, Version: 1, Oldest: 1, Limit: 16 << 10}
+
+// Values of Start.PreviousEnd.
+const (
+	EndClean   = "clean"
+	EndUnclean = "unclean"
+	EndFirst   = "first"   // there was no earlier run
+	EndUnknown = "unknown" // the record of it could not be read
+)
+
+var errNoDirectory = errors.New("no state directory")
+
+// A Host is where time comes from. The zero value is this machine.
+type Host struct {
+	// Mono returns the time since the kernel booted; nil: CLOCK_BOOTTIME.
+	Mono func() time.Duration
+	// Wall returns the wall clock; nil: the machine's.
+	Wall func() time.Time
+	// Synchronised tells whether the kernel says that its clock is
+	// synchronised; nil: adjtimex(2).
+	Synchronised func() bool
+	// BootID returns what tells this boot of the kernel from others; nil:
+	// /proc/sys/kernel/random/boot_id.
+	BootID func() ([]byte, error)
+}
+
+// Mono returns the time since the kernel booted, time in suspend included.
+func Mono() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		panic("BUG: no CLOCK_BOOTTIME: " + err.Error()) // every Linux since 2.6.39 has it
+	}
+	return time.Duration(ts.Nano())
+}
+
+// synchronised asks the kernel's own flag, which time daemons clear
+// (adjtimex(2), STA_UNSYNC).
+func synchronised() bool {
+	var tx unix.Timex
+	state, err := unix.Adjtimex(&tx)
+	return err == nil && state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0
+}
+
+func bootID() ([]byte, error) { return os.ReadFile("/proc/sys/kernel/random/boot_id") }
+
+// A Start says how this run of the agent began.
+type Start struct {
+	Run wire.Run
+	// PreviousEnd is how the run before ended.
+	PreviousEnd string
+	PreviousRun uint64
+	// SameBoot tells that the run before was in the same boot of the kernel.
+	SameBoot bool
+}
+
+// A Clock is the time of one run. It is safe for concurrent use.
+type Clock struct {
+	host  Host
+	root  *os.Root // the state directory; nil: nothing is kept
+	start Start
+
+	mu    sync.Mutex // guards what follows
+	state state
+	said  boot // what state on flash says of this boot
+}
+
+// state is the file.
+type state struct {
+	Counter uint32 `json:"counter"`
+	Run     uint64 `json:"run"`
+	Clean   bool   `json:"clean"`
+	// Floor is the latest wall time known to have passed, in Unix
+	// milliseconds.
+	Floor int64  `json:"floor"`
+	Boots []boot `json:"boots"` // oldest first; the last is this one
+}
+
+// boot is what is known of one boot of the kernel.
+type boot struct {
+	Kernel  uint32            `json:"kernel"`
+	Wall    int64             `json:"wall"` // at boot, Unix milliseconds
+	Quality wire.ClockQuality `json:"quality"`
+}
+
+// Open starts a run: it reads the record of earlier runs in the state
+// directory, counts this one and writes the record. Without a directory (nil)
+// nothing is kept. The Clock is good whatever the error says; the error says
+// that the count or the earlier boots could not be kept.
+func Open(root *os.Root, h Host) (*Clock, error) {
+	h = h.orMachine()
+	c := &Clock{host: h, root: root}
+	c.start.Run.ID = random()
+	c.start.Run.KernelBoot = kernelBoot(h)
+
+	err := c.read()
+	switch {
+	case err == nil:
+		c.start.PreviousEnd, c.start.PreviousRun = EndUnclean, c.state.Run
+		if c.state.Clean {
+			c.start.PreviousEnd = EndClean
+		}
+	case errors.Is(err, fs.ErrNotExist):
+		c.start.PreviousEnd, err = EndFirst, nil
+	default:
+		c.start.PreviousEnd, c.state = EndUnknown, state{}
+	}
+	b := c.state.Boots
+	c.start.SameBoot = len(b) > 0 && b[len(b)-1].Kernel == c.start.Run.KernelBoot
+	if !c.start.SameBoot {
+		c.state.Boots = append(b, boot{Kernel: c.start.Run.KernelBoot})
+		if n := len(c.state.Boots) - keptBoots; n > 0 {
+			c.state.Boots = c.state.Boots[n:]
+		}
+	}
+	c.state.Counter++
+	c.state.Run, c.state.Clean = c.start.Run.ID, false
+	c.start.Run.Counter = c.state.Counter
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observe()
+	if werr := c.write(); werr != nil {
+		c.start.Run.Counter = 0
+		err = errors.Join(err, werr)
+	}
+	return c, err
+}
+
+func (h Host) orMachine() Host {
+	if h.Mono == nil {
+		h.Mono = Mono
+	}
+	if h.Wall == nil {
+		h.Wall = time.Now
+	}
+	if h.Synchronised == nil {
+		h.Synchronised = synchronised
+	}
+	if h.BootID == nil {
+		h.BootID = bootID
+	}
+	return h
+}
+
+func random() uint64 {
+	var b [8]byte
+	rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return binary.BigEndian.Uint64(b[:]) | 1
+}
+
+// kernelBoot hashes the kernel's boot identity to 32 bits: enough to tell the
+// boots of one box apart, and not the identity itself. A box without one gets
+// a random number for each run.
+func kernelBoot(h Host) uint32 {
+	id, err := h.BootID()
+	if err != nil || len(bytes.TrimSpace(id)) == 0 {
+		return uint32(random())
+	}
+	sum := sha256.Sum256(bytes.TrimSpace(id))
+	return binary.BigEndian.Uint32(sum[:4])
+}
+
+func (c *Clock) read() error {
+	if c.root == nil {
+		return errNoDirectory
+	}
+	b, _, err := record.Read(c.root, fileName)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, &c.state); err != nil {
+		return fmt.Errorf("read %s: %w", fileName, err)
+	}
+	return nil
+}
+
+func (c *Clock) write() error {
+	if c.root == nil {
+		return errNoDirectory
+	}
+	b, err := json.Marshal(c.state)
+	if err != nil {
+		return err
+	}
+	if err := record.Write(c.root, fileName, b); err != nil {
+		return err
+	}
+	c.said = c.state.Boots[len(c.state.Boots)-1]
+	return nil
+}
+
+// observe takes the wall clock's word for when this boot was. Callers hold mu.
+func (c *Clock) observe() {
+	now, mono := c.host.Wall(), c.host.Mono()
+	b := &c.state.Boots[len(c.state.Boots)-1]
+	floor := max(Release.UnixMilli(), c.state.Floor)
+	quality := wire.ClockUnknown
+	if now.UnixMilli() >= floor {
+		quality = wire.ClockFloor
+		if c.host.Synchronised() {
+			quality = wire.ClockSynchronised
+		}
+	}
+	if quality < b.Quality {
+		return // a clock that was once good is not unlearnt
+	}
+	b.Quality = quality
+	b.Wall = 0
+	if quality != wire.ClockUnknown {
+		b.Wall = now.Add(-mono).UnixMilli()
+	}
+	if quality == wire.ClockSynchronised {
+		c.state.Floor = now.UnixMilli()
+	}
+}
+
+// Start says how this run began.
+func (c *Clock) Start() Start { return c.start }
+
+// Mono returns the time since the kernel booted.
+func (c *Clock) Mono() time.Duration { return c.host.Mono() }
+
+// Now looks at the wall clock and returns when this boot was, as far as it is
+// known.
+func (c *Clock) Now() wire.Clock {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observe()
+	return c.state.Boots[len(c.state.Boots)-1].clock()
+}
+
+// At returns what is known of a boot of the kernel, this one or an earlier one.
+func (c *Clock) At(kernelBoot uint32) wire.Clock {
+	if kernelBoot == c.start.Run.KernelBoot {
+		return c.Now()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.state.Boots {
+		if b.Kernel == kernelBoot {
+			return b.clock()
+		}
+	}
+	return wire.Clock{}
+}
+
+func (b boot) clock() wire.Clock {
+	if b.Quality == wire.ClockUnknown {
+		return wire.Clock{}
+	}
+	return wire.Clock{WallAtBoot: time.UnixMilli(b.Wall), Quality: b.Quality}
+}
+
+// Keep writes what was learnt of this boot to flash, if it is worth a write:
+// the quality rose or the time of the boot moved. The agent calls it when
+// reports go to flash, so that they can be placed after a loss of power.
+func (c *Clock) Keep() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observe()
+	b := c.state.Boots[len(c.state.Boots)-1]
+	moved := time.Duration(b.Wall-c.said.Wall) * time.Millisecond
+	if b.Quality == c.said.Quality && moved.Abs() < settle {
+		return nil
+	}
+	return c.write()
+}
+
+// End records that this run ended as asked, with everything stored.
+func (c *Clock) End() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.observe()
+	c.state.Clean = true
+	return c.write()
+}

@@ -1,0 +1,174 @@
+package consent
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"time"
+
+	"livebox-agent/buffer/durable"
+	"livebox-agent/collector/catalogue"
+)
+
+const (
+	keysFile  = "pseudonyms"
+	keyLength = sha256.Size
+	// KeyLife is how long a key lives, so that a device can be followed for
+	// that long and no longer.
+	KeyLife = 30 * 24 * time.Hour
+)
+
+// record is how the file of keys is kept.
+var record = durable.Format{Magic: [4]byte{'L', 'B', 'P', 'K'}, Version: 1, Oldest: 1, Limit: 16 << 10}
+
+var errNoDirectory = errors.New("no state directory")
+
+// Keys has the pseudonym keys of the granted purposes. They never leave the
+// box. It is safe for concurrent use.
+type Keys struct {
+	root *os.Root // the state directory; nil: nothing is kept
+
+	mu    sync.Mutex // guards what follows
+	state keyState
+	made  map[device]string // pseudonyms made under these keys
+}
+
+// maxMade bounds the memory of pseudonyms; past it they are made again.
+const maxMade = 1024
+
+type device struct {
+	purpose catalogue.Purpose
+	mac     [6]byte
+}
+
+// keyState is the file.
+type keyState struct {
+	Keys map[string]key `json:"keys"` // by purpose
+}
+
+type key struct {
+	Secret []byte `json:"secret"`
+	// Born is the first wall time, in Unix seconds, at which the key was known
+	// to exist; 0 while the clock has never been known.
+	Born int64 `json:"born"`
+}
+
+// OpenKeys reads the keys in the state directory, destroys those of purposes that granted does
+// not have and makes those that are missing. The Keys are good whatever the
+// error says; the error says that they could not be read or kept, so that
+// pseudonyms last for this run only.
+func OpenKeys(root *os.Root, granted Set) (*Keys, error) {
+	k := &Keys{root: root, made: map[device]string{}}
+	err := k.read()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	before := k.state.Keys
+	k.state.Keys = map[string]key{}
+	changed := false
+	for _, p := range granted.Without(Of()) {
+		old, ok := before[p.String()]
+		if !ok || len(old.Secret) != keyLength {
+			old, changed = newKey(), true
+		}
+		k.state.Keys[p.String()] = old
+	}
+	if changed || len(before) != len(k.state.Keys) {
+		err = errors.Join(err, k.write())
+	}
+	return k, err
+}
+
+func newKey() key {
+	k := key{Secret: make([]byte, keyLength)}
+	rand.Read(k.Secret) // never fails: crypto/rand ends the program instead
+	return k
+}
+
+func (k *Keys) read() error {
+	if k.root == nil {
+		return nil // write says it
+	}
+	b, _, err := record.Read(k.root, keysFile)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, &k.state); err != nil {
+		k.state = keyState{}
+		return fmt.Errorf("read %s: %w", keysFile, err)
+	}
+	return nil
+}
+
+func (k *Keys) write() error {
+	if k.root == nil {
+		return errNoDirectory
+	}
+	b, err := json.Marshal(k.state)
+	if err != nil {
+		return err
+	}
+	return record.Write(k.root, keysFile, b)
+}
+
+// Rotate replaces the keys that are older than KeyLife at the wall time now,
+// and tells whether there were any: pseudonyms made before are void. The agent
+// calls it now and then, once the clock is known.
+func (k *Keys) Rotate(now time.Time) (rotated bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	changed := false
+	for name, old := range k.state.Keys {
+		age := now.Sub(time.Unix(old.Born, 0))
+		switch {
+		case old.Born == 0:
+			old.Born = now.Unix()
+		case age >= KeyLife:
+			old = newKey()
+			old.Born = now.Unix()
+			rotated = true
+		default:
+			continue
+		}
+		k.state.Keys[name] = old
+		changed = true
+	}
+	if rotated {
+		clear(k.made)
+	}
+	if changed {
+		err = k.write()
+	}
+	return rotated, err
+}
+
+// Pseudonym returns the name under which a device may be spoken of for the
+// purpose p: 11 characters of base64url, the first 64 bits of an HMAC-SHA-256
+// of its address under the purpose's key. Without a key (the purpose is not
+// granted) it is empty. Sources ask for each sample anew: keys rotate.
+func (k *Keys) Pseudonym(p catalogue.Purpose, mac [6]byte) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d := device{p, mac}
+	if name, ok := k.made[d]; ok {
+		return name
+	}
+	key, ok := k.state.Keys[p.String()]
+	if !ok {
+		return ""
+	}
+	h := hmac.New(sha256.New, key.Secret)
+	h.Write(mac[:])
+	if len(k.made) >= maxMade {
+		clear(k.made)
+	}
+	k.made[d] = base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:8])
+	return k.made[d]
+}

@@ -1,0 +1,137 @@
+package consent
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"livebox-agent/collector/catalogue"
+)
+
+var mac = [6]byte{2, 0, 0, 0, 1, 0}
+
+func openKeys(t *testing.T, dir string, s Set) *Keys {
+	t.Helper()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { root.Close() })
+	k, err := OpenKeys(root, s)
+	if err != nil {
+		t.Fatalf("OpenKeys: %v", err)
+	}
+	return k
+}
+
+func TestPseudonymLastsAsLongAsItsKey(t *testing.T) {
+	dir, s := t.TempDir(), Of(catalogue.Personalised, catalogue.Research)
+	k := openKeys(t, dir, s)
+	first := k.Pseudonym(catalogue.Personalised, mac)
+	if len(first) != 11 {
+		t.Fatalf("pseudonym %q; want 11 characters", first)
+	}
+	if again := k.Pseudonym(catalogue.Personalised, mac); again != first {
+		t.Errorf("second pseudonym %q; want %q", again, first)
+	}
+	if other := k.Pseudonym(catalogue.Research, mac); other == first {
+		t.Error("two purposes give one pseudonym")
+	}
+	if other := k.Pseudonym(catalogue.Personalised, [6]byte{2, 0, 0, 0, 1, 1}); other == first {
+		t.Error("two devices have one pseudonym")
+	}
+	k = openKeys(t, dir, s)
+	if again := k.Pseudonym(catalogue.Personalised, mac); again != first {
+		t.Errorf("after a restart %q; want %q", again, first)
+	}
+	if got := k.Pseudonym(catalogue.Mobile, mac); got != "" {
+		t.Errorf("pseudonym for a purpose that is not granted: %q", got)
+	}
+}
+
+func TestWithdrawnPurposeLosesItsKey(t *testing.T) {
+	dir, both := t.TempDir(), Of(catalogue.Personalised, catalogue.Support)
+	k := openKeys(t, dir, both)
+	secret := k.state.Keys["personalised"].Secret
+	first := k.Pseudonym(catalogue.Personalised, mac)
+
+	openKeys(t, dir, Of(catalogue.Support))
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b, secret) || bytes.Contains(b, []byte("personalised")) {
+			t.Errorf("%s still has the withdrawn key", f.Name())
+		}
+	}
+	k = openKeys(t, dir, both)
+	if again := k.Pseudonym(catalogue.Personalised, mac); again == first {
+		t.Error("a purpose granted again has its old key")
+	}
+}
+
+func TestRotate(t *testing.T) {
+	dir := t.TempDir()
+	k := openKeys(t, dir, Of(catalogue.Personalised))
+	first := k.Pseudonym(catalogue.Personalised, mac)
+	start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name string
+		at   time.Duration
+		want bool
+	}{
+		{"clock becomes known", 0, false},
+		{"a day before its time", KeyLife - 24*time.Hour, false},
+		{"its time has come", KeyLife, true},
+		{"again at once", KeyLife, false},
+		{"clock steps back", -24 * time.Hour, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got, err := k.Rotate(start.Add(tt.at)); got != tt.want || err != nil {
+				t.Errorf("Rotate = %v, %v; want %v", got, err, tt.want)
+			}
+		})
+	}
+	if k.Pseudonym(catalogue.Personalised, mac) == first {
+		t.Error("pseudonym outlives its key")
+	}
+}
+
+func TestKeysThatCannotBeKeptLastForTheRun(t *testing.T) {
+	k, err := OpenKeys(nil, Of(catalogue.Personalised))
+	if err == nil {
+		t.Fatal("no error without a state directory")
+	}
+	if p := k.Pseudonym(catalogue.Personalised, mac); p == "" || p != k.Pseudonym(catalogue.Personalised, mac) {
+		t.Errorf("pseudonym %q is empty or unstable", p)
+	}
+}
+
+func TestDamagedKeysAreReplaced(t *testing.T) {
+	dir := t.TempDir()
+	openKeys(t, dir, Of(catalogue.Personalised))
+	if err := os.WriteFile(filepath.Join(dir, keysFile), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	k, err := OpenKeys(root, Of(catalogue.Personalised))
+	if err == nil {
+		t.Error("no error for a damaged file")
+	}
+	first := k.Pseudonym(catalogue.Personalised, mac)
+	k = openKeys(t, dir, Of(catalogue.Personalised))
+	if again := k.Pseudonym(catalogue.Personalised, mac); again != first {
+		t.Errorf("keys made after the damage were not kept: %q, %q", first, again)
+	}
+}

@@ -6,12 +6,16 @@
 //   - The total never decreases, whatever the box reports.
 //   - A wrap adds what was counted and nothing else.
 //   - A reset is told from a wrap, and adds what was counted since.
+//   - A small step back is neither, and adds nothing.
 //
 // # The rule
 //
 // A reading that is not below the one before it is an increase. One that is
 // below it is a wrap if the counter is narrower than 64 bits and the distance
-// forward through zero is at most MaxStep; otherwise it is a reset.
+// forward through zero is at most MaxStep. If it is no wrap but within a
+// sixteenth of the one before, it is a step back: drivers that add up several
+// registers without a lock do that, and a reset would not have counted so far
+// again. Otherwise it is a reset.
 //
 // # The limits
 //
@@ -64,9 +68,12 @@ func (u *Unwrapper) Next(raw uint64, bits int) (total int64, reset bool) {
 	case raw < u.prev:
 		if forward, ok := u.wrapped(raw, bits); ok {
 			step = forward
-		} else {
-			step, reset = raw, true
+			break
 		}
+		if u.steppedBack(raw) {
+			return u.total, false
+		}
+		step, reset = raw, true
 	}
 	u.prev, u.seen, u.restart = raw, true, false
 	u.total += int64(min(step, uint64(math.MaxInt64-u.total)))
@@ -89,13 +96,17 @@ func (u *Unwrapper) Resets(raw uint64, bits int) bool {
 	if !u.seen {
 		return false
 	}
-	return u.restart || raw < u.prev && !u.Wraps(raw, bits)
+	return u.restart || raw < u.prev && !u.Wraps(raw, bits) && !u.steppedBack(raw)
 }
 
 // Restart says that the counter has started again from zero since the last
 // reading, as something other than the counter shows. The next reading is a
 // reset whatever its value; without a reading so far it changes nothing.
 func (u *Unwrapper) Restart() { u.restart = u.seen }
+
+// steppedBack says whether raw, which is below the last reading and no wrap,
+// is too close to it to be a reset.
+func (u *Unwrapper) steppedBack(raw uint64) bool { return u.prev-raw <= u.prev/16 }
 
 // wrapped returns the distance from the last reading forward through zero to
 // raw, and whether a wrap is believed.

@@ -49,6 +49,10 @@ func TestNext(t *testing.T) {
 			{max32 - 1, max32 - 1, false}, {1 << 33, 1 << 33, false}, {max32, 1<<33 + max32, true}, {1, 1<<33 + max32 + 1, true},
 		}},
 		{name: "a width of 16 bits", bits: 16, steps: []step{{65530, 65530, false}, {4, 65540, false}, {3, 65543, true}}},
+		{name: "a small step back is neither and adds nothing", bits: 64, steps: []step{
+			{1600, 1600, false}, {1500, 1600, false}, {1599, 1600, false}, {1601, 1601, false},
+		}},
+		{name: "a step back by more than a sixteenth is a reset", bits: 64, steps: []step{{1600, 1600, false}, {1499, 3099, true}}},
 		{name: "the total stops at the largest int64", bits: 64, steps: []step{
 			{math.MaxUint64 - 1, math.MaxInt64, false}, {math.MaxUint64, math.MaxInt64, false}, {9, math.MaxInt64, true},
 		}},
@@ -76,7 +80,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("first reading after Restart = %d, %v; want 5, false: nothing was counted before", total, reset)
 	}
 	u.Restart()
-	if !u.Resets(9, 32) || u.Wraps(1, 32) {
+	if !u.Resets(9, 32) || !u.Resets(5, 32) || u.Wraps(1, 32) {
 		t.Error("after Restart any reading is a reset, none a wrap")
 	}
 	if total, reset := u.Next(9, 32); total != 14 || !reset {

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func write(t testing.TB, root, name, content string) {
+func write(t *testing.T, root, name, content string) {
 	t.Helper()
 	path := filepath.Join(root, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
@@ -25,7 +25,7 @@ func write(t testing.TB, root, name, content string) {
 }
 
 // open opens a file with the given content.
-func open(t testing.TB, content string) *File {
+func open(t *testing.T, content string) *File {
 	t.Helper()
 	root := t.TempDir()
 	write(t, root, "value", content)

@@ -1,0 +1,37 @@
+// Package netdev reads the network interfaces of the box: the source ports for
+// their state and errors, the source traffic for what they carried.
+//
+// # What is promised
+//
+//   - A wrap of the kernel's counters and their reset are told apart: a total
+//     goes on over both, and a reset is counted.
+//   - What the kernel does not say is absent, never zero.
+//   - Interfaces that come in crowds are left out by their kind, and no more
+//     than MaxInterfaces are reported.
+//   - An interface that vanishes costs only its own readings.
+//   - A steady round allocates nothing.
+//
+// # Which interfaces
+//
+// All but the loopback, the kinds that software makes in numbers or that carry
+// nothing of their own (veth, netkit, dummy, ifb, nlmon, vcan, vxcan), and
+// tunnels that are not up: the kernel makes one of each kind as a placeholder
+// (sit0, tunl0, ip6tnl0, gre0, …). The kind is the one the kernel gives
+// (IFLA_INFO_KIND), not what the name looks like. Where there are more than
+// MaxInterfaces, the first ones in the kernel's order are reported and the
+// reason of the round says how many are not.
+//
+// # Which counters
+//
+// IFLA_STATS64 where the kernel has it (2.6.35), else the 32 bits of
+// IFLA_STATS. The former may be 32 bits wide as well: a kernel of 32 bits
+// counts most drivers' packets in its unsigned long and only reports them
+// wider (netdev_stats_to_stats64, net/core/dev.c). So a counter counts as 32
+// bits wide until it has shown more. The packet counters of an interface
+// decide whether all of its counters were reset: they are too slow to wrap
+// unnoticed, and an interface with another index under the same name is a new
+// device. See package counter for what cannot be seen.
+//
+// See RFC 2863 for the operational state, Documentation/ABI/testing/
+// sysfs-class-net for speed and duplex, and rtnetlink(7).
+package netdev

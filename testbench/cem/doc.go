@@ -1,0 +1,22 @@
+// Package cem is the reference consumer of what the boxes send: it keeps each
+// box's state and tells the box what it has stored.
+//
+// The streams of the broker are the log; the state is a fold over them and
+// lives in memory only.
+//
+// # What is promised
+//
+//   - A report counts once, however often it comes: (box, run, lane, sequence)
+//     identifies it.
+//   - Every sequence is in the state at most once, and what is missing is told.
+//   - Only what is in the stream, synced, and folded is acknowledged.
+//   - A restart loses nothing: the state is folded again from the streams, and
+//     acknowledging goes on.
+//   - Nothing collected under a purpose that its report's consent does not
+//     grant gets into the state; it is counted.
+//   - A box can change its own state only, and the memory that a box can make
+//     the CEM hold is bounded.
+//   - A report that cannot be decoded is kept for inspection. It is
+//     acknowledged where the envelope says which report it is, since it is
+//     stored and would be no better the next time.
+package cem

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
@@ -44,6 +45,16 @@ func Lookup(name string) (Target, error) {
 		}
 	}
 	return Target{}, fmt.Errorf("unknown target %q", name)
+}
+
+// Host returns the target of the processor that the tests run on.
+func Host() Target {
+	for _, t := range Targets() {
+		if t.Env[0] == "GOARCH="+runtime.GOARCH {
+			return t
+		}
+	}
+	return Target{runtime.GOARCH, []string{"GOARCH=" + runtime.GOARCH}}
 }
 
 // File returns the name of the target's binary.

@@ -37,18 +37,9 @@ func write(t *testing.T, name, text string) {
 	}
 }
 
-func native(t *testing.T) Target {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "go", "env", "GOHOSTARCH").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Target{Name: "native", Env: []string{"GOARCH=" + strings.TrimSpace(string(out))}}
-}
-
 func TestReleaseBinaryCarriesTheVersion(t *testing.T) {
 	root, out := program(t), filepath.Join(t.TempDir(), "dist", "agent")
-	if err := Agent(t.Context(), root, native(t), out); err != nil {
+	if err := Agent(t.Context(), root, Host(), out); err != nil {
 		t.Fatal(err)
 	}
 	got, err := exec.CommandContext(t.Context(), out).Output()
@@ -86,11 +77,11 @@ func TestBuildThatDependsOnItsFolderIsFound(t *testing.T) {
 	out := filepath.Join(scratch, "first")
 	// Without -trimpath the binary holds the folder that it was built in.
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", out, AgentPackage)
-	cmd.Dir, cmd.Env = root, native(t).Environ()
+	cmd.Dir, cmd.Env = root, Host().Environ()
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, msg)
 	}
-	err := Reproduce(t.Context(), root, native(t), out, filepath.Join(scratch, "2"))
+	err := Reproduce(t.Context(), root, Host(), out, filepath.Join(scratch, "2"))
 	if err == nil || !strings.Contains(err.Error(), "two builds differ") {
 		t.Errorf("Reproduce = %v, want a difference", err)
 	}

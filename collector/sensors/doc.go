@@ -1,0 +1,33 @@
+// Package sensors reads the box's own sensors, of the kernel's hwmon and
+// thermal classes: the source sensors.
+//
+// # What is promised
+//
+//   - A value that a sensor cannot have is absent: a temperature below
+//     absolute zero, zero on a radio, a sensor that says it is faulty or
+//     cannot be read.
+//   - A sensor that vanishes costs only its own readings.
+//   - A sensor that the kernel shows in both classes is reported once.
+//   - Every sensor has a name of its own, which it keeps during the run.
+//   - No name holds a hardware address.
+//   - A steady round allocates nothing.
+//
+// # Names
+//
+// A sensor of hwmon goes by its chip and its label, or its kind and number
+// where it has no label: "sfp VCC", "lm75 temp1". A thermal zone goes by its
+// type: "thermal cpu-thermal". Where two chips have one name, the later has
+// its device in it: "lm75@1-0049 temp1". Values are in the kernel's units,
+// which are the catalogue's: millidegrees Celsius, millivolts, milliamperes,
+// microwatts and revolutions a minute.
+//
+// # Why an own reader
+//
+// gopsutil, which the agent uses for the vitals, knows temperatures only; it
+// opens every file anew for each reading, and its zones lose the labels that
+// tell one sensor of a chip from another.
+//
+// The box is asked for new sensors every few minutes: an optical module may be
+// plugged in. See Documentation/hwmon/sysfs-interface.rst and
+// Documentation/driver-api/thermal/sysfs-api.rst of the kernel.
+package sensors

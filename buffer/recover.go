@@ -1,0 +1,374 @@
+package buffer
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/bits"
+	"os"
+	"syscall"
+
+	"go.etcd.io/bbolt"
+)
+
+// opened is what opening or repairing the store gave.
+type opened struct {
+	flash   *flash
+	index   [lanes]laneIndex
+	losses  []Loss
+	account []byte
+	drops   []Key // reports that cannot be read
+	thins   []Key // columns that cannot be read
+	cond    Condition
+	used    int64
+	written int64
+}
+
+// newerError says that a later version wrote the file.
+type newerError struct{ version byte }
+
+func (e newerError) Error() string {
+	return fmt.Sprintf("written in format %d; this version reads up to %d", e.version, formatVersion)
+}
+
+// openStore opens the store in root, makes one where there is none, and sets
+// aside what cannot be used. It fails only where the directory is of no use.
+func openStore(root *os.Root, cfg Config) (*opened, error) {
+	// What a power cut during a repair or a creation left behind.
+	_ = removeAll(root, freshName)
+	info, err := root.Lstat(storeName)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := createStore(root, cfg.FlashBytes); err != nil {
+			return nil, err
+		}
+		o, err := openSound(root, cfg)
+		if err == nil {
+			o.written = createCost
+		}
+		return o, err
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return replaceStore(root, cfg, damagef("not a file"))
+	}
+	o, err := openSound(root, cfg)
+	_, newer := errors.AsType[newerError](err)
+	if newer || isDamage(err) {
+		return replaceStore(root, cfg, err)
+	}
+	return o, err
+}
+
+// openSound opens a store in which nothing is wrong but single values.
+func openSound(root *os.Root, cfg Config) (*opened, error) {
+	o, size, err := loadLocked(root)
+	if err != nil {
+		return nil, err
+	}
+	if size > cfg.FlashBytes {
+		return nil, damagef("%d bytes are above the limit of %d", size, cfg.FlashBytes)
+	}
+	// What was set aside counts, and goes where it leaves too little.
+	aside := asideBytes(root)
+	if aside+max(minFlash, size) > cfg.FlashBytes {
+		if err := removeAll(root, asideName); err != nil {
+			return nil, err
+		}
+		aside = 0
+	}
+	db, err := openBolt(root, storeName, cfg.FlashBytes-aside)
+	if err != nil {
+		return nil, err
+	}
+	o.flash = &flash{root: root, db: db, max: cfg.FlashBytes - aside, used: o.used}
+	return o, nil
+}
+
+// loadLocked loads the store unless another process has it.
+func loadLocked(root *os.Root) (*opened, int64, error) {
+	f, err := root.Open(storeName)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer f.Close()
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, 0, errLocked
+	case err != nil:
+		return nil, 0, err
+	}
+	return load(f)
+}
+
+// asideBytes is the size of what was set aside.
+func asideBytes(root *os.Root) int64 {
+	info, err := root.Lstat(asideName)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}
+
+// load walks the store, checks every value, and lists the reports. f is locked.
+func load(f *os.File) (o *opened, size int64, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, 0, err
+	}
+	p, err := openPages(f, info.Size(), false)
+	if err != nil {
+		return nil, 0, err
+	}
+	o = &opened{index: newIndex()}
+	if _, err := o.loadState(p); err != nil {
+		return nil, 0, err
+	}
+	l := loader{o: o}
+	if err := p.visit(reportsBucket(), l.pair); err != nil {
+		return nil, 0, err
+	}
+	l.finish()
+	o.used = 2 * pageSize // the meta pages
+	for _, set := range p.seen {
+		o.used += int64(bits.OnesCount64(set)) * pageSize
+	}
+	return o, info.Size(), nil
+}
+
+func newIndex() (x [lanes]laneIndex) {
+	x[0].lane, x[1].lane = Events, Windows
+	return x
+}
+
+// loadState reads the state bucket; reports is how many reports there were at
+// the last commit, -1 where that is not known.
+func (o *opened) loadState(p *pages) (reports int64, err error) {
+	version := byte(0)
+	reports = -1
+	err = p.visit(stateBucket(), func(key, value []byte) error {
+		switch string(key) {
+		case string(formatKey()):
+			if len(value) > 0 {
+				version = value[0]
+			}
+		case string(ledgerKey()):
+			o.losses = decodeLosses(value)
+		case string(accountKey()):
+			o.account = append([]byte(nil), value...)
+		case string(countKey()):
+			if len(value) == 4 {
+				reports = int64(binary.BigEndian.Uint32(value))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return -1, err
+	}
+	if version > formatVersion {
+		return -1, newerError{version}
+	}
+	if version < formatOldest && !p.tolerant {
+		return -1, damagef("format %d is no longer read", version)
+	}
+	return reports, nil
+}
+
+// A loader builds the index from the pairs of the reports bucket.
+type loader struct {
+	o *opened
+	// doomed are reports of which a part that thinning keeps is damaged.
+	doomed map[Key]bool
+}
+
+// id is k without what the key on flash does not have.
+func id(k Key) Key {
+	k.Run.KernelBoot = 0
+	return k
+}
+
+func (l *loader) doom(k Key) {
+	if l.doomed == nil {
+		l.doomed = make(map[Key]bool)
+	}
+	l.doomed[id(k)] = true
+}
+
+func (l *loader) pair(key, value []byte) error {
+	class, k, part, ok := parseKey(key)
+	if !ok {
+		return damagef("key %x is not this program's", key)
+	}
+	s, err := decodeValue(key, value)
+	x := &l.o.index[k.Lane-1]
+	if part == 0 {
+		var r Report
+		r.Key = k
+		if err == nil {
+			err = decodeHeader(&r, s.Body)
+		}
+		if err != nil {
+			l.doom(k)
+		}
+		x.add(r.Key, entry{core: uint32(len(s.Body))})
+		return nil
+	}
+	i, found := x.search(k)
+	switch {
+	case !found:
+		l.doom(k)
+	case class == classColumns && err != nil:
+		l.o.thins = append(l.o.thins, k)
+	case class == classColumns:
+		x.change(i, func(e *entry) { e.cols += uint32(len(s.Body)) })
+	case err != nil:
+		l.doom(k)
+	default:
+		x.change(i, func(e *entry) { e.core += uint32(len(s.Body)) })
+	}
+	return nil
+}
+
+// finish takes out what cannot be read.
+func (l *loader) finish() {
+	for k := range l.doomed {
+		l.o.drops = append(l.o.drops, k)
+		x := &l.o.index[k.Lane-1]
+		if i, found := x.search(k); found {
+			x.remove(i)
+		}
+	}
+	for _, k := range l.o.thins {
+		x := &l.o.index[Windows-1]
+		if i, found := x.search(k); found {
+			x.change(i, func(e *entry) { e.cols = 0 })
+		}
+	}
+}
+
+// replaceStore sets the store aside because of why, makes a fresh one and
+// takes over what can still be read. Old and new lie side by side until that
+// is done.
+func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
+	if err := removeAll(root, asideName); err != nil {
+		return nil, err
+	}
+	if err := root.Rename(storeName, asideName); err != nil {
+		return nil, err
+	}
+	if err := createStore(root, cfg.FlashBytes); err != nil {
+		return nil, err
+	}
+	written, lost := int64(createCost), int64(-1)
+	if _, newer := errors.AsType[newerError](why); !newer {
+		var w int64
+		w, lost = salvage(root, cfg.FlashBytes)
+		written += w
+	}
+	o, err := openSound(root, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if lost >= 0 {
+		have := int64(len(o.index[0].entries) + len(o.index[1].entries))
+		lost = max(0, lost-have)
+	}
+	kept := ""
+	if asideBytes(root) > 0 {
+		kept = asideName
+	}
+	o.written = written
+	o.cond = Condition{State: Reset, Reason: why.Error(), SetAside: kept, Lost: lost}
+	return o, nil
+}
+
+// salvageChunk is how many bytes of values one commit takes over.
+const salvageChunk = 64 << 10
+
+// salvage copies every sound value of the file that was set aside into the
+// fresh store. reports is how many reports the old one had, -1 if unknown.
+// What cannot be read or does not fit is left behind.
+func salvage(root *os.Root, maxBytes int64) (written, reports int64) {
+	f, err := root.Open(asideName)
+	if err != nil {
+		return 0, -1
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, -1
+	}
+	p, err := openPages(f, info.Size(), true)
+	if err != nil {
+		return 0, -1
+	}
+	db, err := openBolt(root, storeName, maxBytes)
+	if err != nil {
+		return 0, -1
+	}
+	defer func() { _ = guard(db.Close) }()
+
+	var o opened
+	reports, _ = o.loadState(p)
+	w := salvager{db: db}
+	_ = w.commit(func(state *bbolt.Bucket) error {
+		return errors.Join(
+			state.Put(ledgerKey(), (&ledger{losses: o.losses}).encode()),
+			state.Put(accountKey(), o.account))
+	})
+	_ = p.visit(reportsBucket(), w.pair)
+	_ = w.commit(nil)
+	return w.written, reports
+}
+
+// A salvager writes pairs in chunks.
+type salvager struct {
+	db      *bbolt.DB
+	chunk   []pair
+	bytes   int
+	written int64
+}
+
+func (w *salvager) pair(key, value []byte) error {
+	if _, _, _, ok := parseKey(key); !ok {
+		return damagef("key %x is not this program's", key)
+	}
+	if _, err := decodeValue(key, value); err != nil {
+		return damagef("value of %x", key)
+	}
+	w.chunk = append(w.chunk, pair{append([]byte(nil), key...), append([]byte(nil), value...)})
+	if w.bytes += len(value); w.bytes < salvageChunk {
+		return nil
+	}
+	return w.commit(nil)
+}
+
+func (w *salvager) commit(more func(state *bbolt.Bucket) error) error {
+	err := guard(func() error {
+		tx, err := w.db.Begin(true)
+		if err != nil {
+			return err
+		}
+		b := tx.Bucket(reportsBucket())
+		b.FillPercent = 1
+		for _, p := range w.chunk {
+			err = errors.Join(err, b.Put(p.key, p.value))
+		}
+		if more != nil {
+			err = errors.Join(err, more(tx.Bucket(stateBucket())))
+		}
+		if err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+		st := tx.Stats()
+		w.written += st.GetPageAlloc() + pageSize
+		return nil
+	})
+	w.chunk, w.bytes = w.chunk[:0], 0
+	return err
+}

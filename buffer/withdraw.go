@@ -1,0 +1,137 @@
+package buffer
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"livebox-agent/collector/catalogue"
+)
+
+// Withdraw deletes what was collected for p, in memory and on flash, now, and
+// overwrites the pages where it was. A report that is left without a section
+// goes as a whole. If the flash fails, Next hides the sections, Tick tries
+// again, and the error says so. The daily budget does not hold this up.
+func (s *Store) Withdraw(p catalogue.Purpose) error {
+	defer s.tell()
+	s.io.Lock()
+	defer s.io.Unlock()
+	s.mu.Lock()
+	for i := range s.index {
+		s.withdrawRAM(&s.index[i], p)
+	}
+	if s.attached {
+		s.withdrawn |= 1 << p
+	}
+	s.mu.Unlock()
+	return s.retryWithdrawals()
+}
+
+func (s *Store) withdrawRAM(x *laneIndex, p catalogue.Purpose) {
+	keep := func(sec Section) bool { return sec.Purpose != p }
+	x.removeFunc(func(i int) bool {
+		old := x.entries[i].ram
+		if old == nil || !slices.ContainsFunc(old.Sections, func(sec Section) bool { return !keep(sec) }) {
+			return false
+		}
+		s.ledger.add(old.Key, Withdrawn)
+		s.counts.withdrawn++
+		r := old.without(keep)
+		if len(r.Sections) == 0 {
+			return true
+		}
+		core, cols := r.sizes()
+		x.change(i, func(e *entry) { e.ram, e.core, e.cols = r, uint32(core), uint32(cols) })
+		return false
+	})
+}
+
+// retryWithdrawals deletes withdrawn purposes from flash.
+func (s *Store) retryWithdrawals() error {
+	s.mu.Lock()
+	todo := s.withdrawn
+	s.mu.Unlock()
+	for _, p := range catalogue.Purposes() {
+		if todo&(1<<p) == 0 || s.flash == nil {
+			continue
+		}
+		if err := s.purge(s.flash, p); err != nil {
+			if isDamage(err) {
+				s.reset(err)
+			}
+			s.mu.Lock()
+			s.tickAfter = s.opt.Now() + time.Minute
+			s.mu.Unlock()
+			return errors.Join(errors.New("withdraw: not deleted from flash yet"), err)
+		}
+		s.mu.Lock()
+		s.withdrawn &^= 1 << p
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// purge deletes the sections of p from flash and overwrites free pages.
+func (s *Store) purge(f *flash, p catalogue.Purpose) error {
+	found, err := f.sectionsOf(p)
+	if err != nil {
+		return err
+	}
+	var doomed [][]byte
+	for k, r := range found {
+		if len(r.keys) == 0 {
+			continue
+		}
+		doomed = append(doomed, r.keys...)
+		if r.other == 0 {
+			doomed = append(doomed, appendKey(nil, byte(k.Lane), k, 0))
+		}
+	}
+	for keys := range slices.Chunk(doomed, maxDoomed) {
+		s.mu.Lock()
+		b := batch{keys: keys, account: s.account.encode(doomCost(len(keys))), count: s.flashCount()}
+		s.mu.Unlock()
+		written, err := f.commit(b)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.counts.commits++
+		s.book(written)
+		s.mu.Unlock()
+	}
+	s.mu.Lock()
+	for k, r := range found {
+		if len(r.keys) > 0 {
+			s.withdrawFlash(k, r)
+		}
+	}
+	s.mu.Unlock()
+	// No reader may still be in a tree that the scrub overwrites.
+	s.view.Lock()
+	written, err := f.scrub()
+	s.view.Unlock()
+	s.mu.Lock()
+	s.book(written)
+	s.mu.Unlock()
+	return err
+}
+
+// withdrawFlash brings the index up to date with what purge deleted.
+func (s *Store) withdrawFlash(k Key, r *parts) {
+	x := &s.index[k.Lane-1]
+	i, found := x.search(k)
+	if !found || x.entries[i].ram != nil {
+		return
+	}
+	s.ledger.add(x.key(i), Withdrawn)
+	s.counts.withdrawn++
+	if r.other == 0 {
+		x.remove(i)
+		return
+	}
+	x.change(i, func(e *entry) {
+		e.core -= min(e.core, uint32(r.core))
+		e.cols -= min(e.cols, uint32(r.cols))
+	})
+}

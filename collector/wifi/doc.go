@@ -1,0 +1,25 @@
+// Package wifi reads the radios of a box and the stations on them by nl80211,
+// the kernel's generic netlink family for Wi-Fi.
+//
+// # What is promised
+//
+//   - What the kernel does not say, or cannot mean, is absent, never zero.
+//   - The address of a station leaves the package only as the pseudonym that
+//     the agent gives; network names are not read at all.
+//   - Radios keeps and gives nothing that tells one station from another.
+//   - A counter of a station or radio never decreases while it is known:
+//     32-bit counters are unwrapped, and a new association or another channel
+//     is no step back.
+//   - The number of stations that are known is bounded; who was away for a day
+//     is forgotten.
+//   - An interface that vanishes costs its own readings only.
+//   - A steady round allocates nothing.
+//
+// A box without Wi-Fi, or whose driver does not speak nl80211, is
+// collector.ErrNoData; one that does not let the agent ask is
+// collector.ErrRefused.
+//
+// Numbers, types and units of all attributes are those of
+// include/uapi/linux/nl80211.h; golang.org/x/sys/unix generates its constants
+// from that file.
+package wifi

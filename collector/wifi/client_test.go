@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -224,9 +225,7 @@ func TestMalformedRepliesAreErrors(t *testing.T) {
 			}
 			full := map[string]map[catalogue.ID]int64{}
 			for _, s := range sources(k) {
-				for instance, readings := range must(t, s) {
-					full[instance] = readings
-				}
+				maps.Copy(full, must(t, s))
 			}
 			for _, s := range []collector.Source{NewRadios(dial), NewStations(dial, pseudonym)} {
 				got, err := collect(t, s, 0)

@@ -187,7 +187,6 @@ func accessPoint(index uint32, name string) attributes {
 		{unix.NL80211_ATTR_WIPHY_FREQ, uint32(5180)},
 		{unix.NL80211_ATTR_WIPHY_FREQ_OFFSET, uint32(0)},
 		{unix.NL80211_ATTR_CHANNEL_WIDTH, uint32(unix.NL80211_CHAN_WIDTH_80)},
-		{unix.NL80211_ATTR_CENTER_FREQ1, uint32(5210)},
 		{unix.NL80211_ATTR_WIPHY_TX_POWER_LEVEL, uint32(2300)},
 		{unix.NL80211_ATTR_SSID, []byte(ssid)},
 	}

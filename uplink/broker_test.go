@@ -56,8 +56,9 @@ type script struct {
 type peer struct {
 	*far
 	net.Conn
-	n   int // from 1
-	out chan []byte
+	n    int // from 1
+	out  chan []byte
+	quit chan struct{} // closed at the end
 }
 
 // dial connects to the far side without a network.
@@ -71,7 +72,7 @@ func (f *far) dial(context.Context, string, string) (net.Conn, error) {
 func (f *far) serve(c net.Conn) {
 	f.mu.Lock()
 	f.dials = append(f.dials, time.Now())
-	p := &peer{far: f, Conn: c, n: len(f.dials), out: make(chan []byte, 1024)}
+	p := &peer{far: f, Conn: c, n: len(f.dials), out: make(chan []byte, 1024), quit: make(chan struct{})}
 	f.mu.Unlock()
 	var s script
 	if f.script != nil {
@@ -79,12 +80,17 @@ func (f *far) serve(c net.Conn) {
 	}
 	var writer sync.WaitGroup
 	writer.Go(func() {
-		for b := range p.out {
-			_, _ = c.Write(b) // the reader notices
+		for {
+			select {
+			case b := <-p.out:
+				_, _ = c.Write(b) // the reader notices
+			case <-p.quit:
+				return
+			}
 		}
 	})
 	defer writer.Wait()
-	defer close(p.out)
+	defer close(p.quit)
 	defer c.Close()
 	if s.open != nil && s.open(p) {
 		return
@@ -151,7 +157,15 @@ func (p *peer) play(s script, cp packets.ControlPacket) {
 	}
 }
 
-func (p *peer) send(cp packets.ControlPacket) { p.out <- packetBytes(cp) }
+func (p *peer) send(cp packets.ControlPacket) { p.raw(packetBytes(cp)...) }
+
+// raw sends bytes, unless the connection is over.
+func (p *peer) raw(b ...byte) {
+	select {
+	case p.out <- b:
+	case <-p.quit:
+	}
+}
 
 func (p *peer) connack(code byte) {
 	cp := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
@@ -185,6 +199,12 @@ func (f *far) store(k Key) {
 		f.stored = map[Key]bool{}
 	}
 	f.stored[k] = true
+}
+
+func (f *far) isStored(k Key) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stored[k]
 }
 
 // ack says what is stored of the run and lane of k.
@@ -377,11 +397,7 @@ func newRig(t *testing.T, c Config, scripts func(n int) script, change func(*Opt
 	r := &rig{t: t, q: newQueue(t), done: make(chan error, 1), health: map[string]string{}}
 	r.far = &far{t: t, script: scripts}
 	if c.Acknowledgement == AckApplication {
-		r.q.may = func(k Key) bool {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return r.stored[k]
-		}
+		r.q.may = r.isStored
 	}
 	o := Options{
 		Log:   slog.New(slog.NewTextHandler(t.Output(), nil)),

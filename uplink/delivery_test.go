@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,7 +53,6 @@ func TestBrokerModeNeedsPubackOnTheSameConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := labConfig()
 		c.Acknowledgement = AckBroker
-		pubacked := map[Key]bool{}
 		r := newRig(t, c, func(n int) script {
 			return script{broker: true, publish: func(p *peer, m *packets.PublishPacket) {
 				switch {
@@ -63,12 +63,12 @@ func TestBrokerModeNeedsPubackOnTheSameConnection(t *testing.T) {
 				case n == 2: // the PUBACK of another
 					p.puback(m.MessageID + 100)
 				default:
-					pubacked[parseKey(m.Payload)] = true
+					p.store(parseKey(m.Payload))
 					p.puback(m.MessageID)
 				}
 			}}
 		}, nil)
-		r.q.may = func(k Key) bool { return pubacked[k] }
+		r.q.may = r.isStored
 		r.q.add(windows(1, 3)...)
 		r.run()
 		for len(r.arrivals()) < 4 {
@@ -383,6 +383,7 @@ func TestNoMoreInFlightThanTheWindow(t *testing.T) {
 				c := labConfig()
 				c.Window = size
 				c.PubackTimeout = 4 * time.Minute
+				var mu sync.Mutex // guards flying and most
 				flying, most := 0, 0
 				r := newRig(t, c, func(int) script {
 					return script{publish: func(p *peer, m *packets.PublishPacket) {
@@ -390,10 +391,14 @@ func TestNoMoreInFlightThanTheWindow(t *testing.T) {
 							p.puback(m.MessageID)
 							return
 						}
+						mu.Lock()
 						flying++
 						most = max(most, flying)
+						mu.Unlock()
 						time.AfterFunc(20*time.Second, func() { // a slow PUBACK
+							mu.Lock()
 							flying--
+							mu.Unlock()
 							p.puback(m.MessageID)
 							k := parseKey(m.Payload)
 							p.store(k)

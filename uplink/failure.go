@@ -140,8 +140,7 @@ func classifyTLS(err error) (Class, bool) {
 		return ClassTLS, true
 	}
 	// The type of a peer's alert is not exported; crypto/tls marks it by the
-	// operation. With TLS 1.3 a broker's verdict on the box's certificate comes
-	// after the handshake, in place of the first answer.
+	// operation.
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		if text := op.Err.Error(); strings.Contains(text, "certificate") || strings.Contains(text, "access denied") {
 			return ClassRejected, true

@@ -44,6 +44,7 @@ type guard struct {
 	timeout time.Duration
 	died    func() // called once, when the connection is of no more use
 	frames  frames
+	greeted atomic.Bool // the first write, MQTT's CONNECT, is done
 
 	mu    sync.Mutex // guards cause
 	cause error
@@ -73,10 +74,28 @@ func (g *guard) Write(p []byte) (int, error) {
 		return 0, g.fail(err)
 	}
 	n, err := g.Conn.Write(p)
+	if first := g.greeted.CompareAndSwap(false, true); first && err != nil {
+		err = g.explain(err)
+	}
 	if err != nil {
 		return n, g.fail(err)
 	}
 	return n, nil
+}
+
+// explain looks for a better reason for a failed CONNECT: with TLS 1.3 a
+// broker's verdict on the box's certificate comes after the handshake, and may
+// be waiting to be read. Nobody else reads before CONNECT is written.
+func (g *guard) explain(err error) error {
+	if g.Conn.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+		return err
+	}
+	if _, rerr := g.Conn.Read(make([]byte, 1)); rerr != nil {
+		if _, ok := classifyTLS(rerr); ok {
+			return rerr
+		}
+	}
+	return err
 }
 
 // SetWriteDeadline does nothing: each write sets its own.

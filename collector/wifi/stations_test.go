@@ -318,6 +318,13 @@ func TestStationsAreBounded(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "10 stations beyond 128") || len(got) != maxStations || len(s.known) != maxStations {
 		t.Errorf("%d stations, %v; want %d and an error for 10", len(got), err, maxStations)
 	}
+	// One more that is listed first takes nobody's place.
+	list(0, maxStations)
+	newcomer := [6]byte{4, 0, 0, 0, 0, 0}
+	k.stations[3] = append([]attributes{stationEntry(0, stationInfo()).with(unix.NL80211_ATTR_MAC, newcomer[:])}, k.stations[3]...)
+	if got, err := collect(t, s, 0); err == nil || len(got) != maxStations || got[fmt.Sprint(newcomer)] != nil {
+		t.Errorf("%d stations, %v; want the %d that were there", len(got), err, maxStations)
+	}
 	// They leave and others come, a street of passers-by: there is room.
 	for i := range 20 {
 		list(1000*i, 1000*i+maxStations/2)

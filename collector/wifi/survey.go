@@ -89,7 +89,7 @@ func (s *survey) set(time int, ms uint64) {
 func (s *survey) rank(frequency uint32) int {
 	rank := 0
 	if frequency != 0 && s.frequency == frequency {
-		rank = 2
+		rank = 1
 	}
 	if s.inUse && (rank > 0 || frequency == 0) {
 		rank++

@@ -26,40 +26,47 @@ func reportOnly(f func(p *peer, m *packets.PublishPacket)) func(*peer, *packets.
 	}
 }
 
-// After two hours of each of these, no report has left the queue against the
-// rule, the broker has seen a bounded number of connections and reports, and
-// when it is honest again everything is delivered.
-func TestBrokenBrokerCostsNoReportAndNoTightLoop(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		s    script
-		// mostConns and mostReports are for two hours with three reports queued.
-		mostConns, mostReports int
-		class                  Class // one that must be counted; empty: no failure at all
-	}{
+// A broken is a broker that breaks a rule.
+type broken struct {
+	name string
+	s    script
+	// mostConns and mostReports are for two hours with three reports queued.
+	mostConns, mostReports int
+	class                  Class // one that must be counted; empty: no failure at all
+}
+
+// silentBrokers leave out or hold back what they should say.
+func silentBrokers() []broken {
+	return []broken{
 		{
 			"closes without PUBACK",
-			script{publish: func(p *peer, _ *packets.PublishPacket) { p.Close() }}, 40, 120, ClassLost,
+			script{publish: func(p *peer, _ *packets.PublishPacket) { p.Close() }},
+			40, 120, ClassLost,
 		},
 		{
 			"never acks",
-			script{publish: func(*peer, *packets.PublishPacket) {}}, 40, 120, ClassTimeout,
+			script{publish: func(*peer, *packets.PublishPacket) {}},
+			40, 120, ClassTimeout,
 		},
 		{
 			"acks the status, never a report",
-			script{publish: reportOnly(func(*peer, *packets.PublishPacket) {})}, 40, 120, ClassTimeout,
+			script{publish: reportOnly(func(*peer, *packets.PublishPacket) {})},
+			40, 120, ClassTimeout,
 		},
 		{
 			"acks and loses; a denied publish looks the same",
-			script{publish: noCEM}, 1, 9, "",
+			script{publish: noCEM},
+			1, 9, "",
 		},
 		{
 			"accepts TCP and never answers",
-			script{connect: func(*peer) {}}, 40, 0, ClassTimeout,
+			script{connect: func(*peer) {}},
+			40, 0, ClassTimeout,
 		},
 		{
 			"accepts TCP and never reads",
-			script{open: func(p *peer) bool { <-time.After(10 * time.Minute); return true }}, 40, 0, ClassTimeout,
+			script{open: func(p *peer) bool { <-time.After(10 * time.Minute); return true }},
+			40, 0, ClassTimeout,
 		},
 		{
 			"stops reading after the first report",
@@ -67,59 +74,79 @@ func TestBrokenBrokerCostsNoReportAndNoTightLoop(t *testing.T) {
 				p.puback(m.MessageID)
 				<-time.After(10 * time.Minute)
 				p.Close()
-			})}, 40, 120, ClassTimeout,
+			})},
+			40, 120, ClassTimeout,
 		},
 		{
 			"never answers the subscription",
-			script{subscribe: func(*peer, uint16) {}}, 40, 0, ClassTimeout,
+			script{subscribe: func(*peer, uint16) {}},
+			40, 0, ClassTimeout,
 		},
 		{
 			"answers the subscription with a PUBACK",
-			script{subscribe: func(p *peer, id uint16) { p.puback(id) }, publish: noCEM}, 1, 9, "",
+			script{subscribe: func(p *peer, id uint16) { p.puback(id) }, publish: noCEM},
+			1, 9, "",
 		},
 		{
 			"denies the subscription",
-			script{subscribe: func(p *peer, id uint16) { p.suback(id, 0x80) }, publish: noCEM}, 1, 9, "",
+			script{subscribe: func(p *peer, id uint16) { p.suback(id, 0x80) }, publish: noCEM},
+			1, 9, "",
 		},
+	}
+}
+
+// wrongBrokers say what they should not.
+func wrongBrokers() []broken {
+	return []broken{
 		{
 			"refuses: bad user name",
-			script{connect: func(p *peer) { p.connack(4) }}, 20, 0, ClassRefused,
+			script{connect: func(p *peer) { p.connack(4) }},
+			20, 0, ClassRefused,
 		},
 		{
 			"refuses: not authorised",
-			script{connect: func(p *peer) { p.connack(5) }}, 20, 0, ClassRefused,
+			script{connect: func(p *peer) { p.connack(5) }},
+			20, 0, ClassRefused,
 		},
 		{
 			"refuses: unavailable",
-			script{connect: func(p *peer) { p.connack(3) }}, 40, 0, ClassUnavailable,
+			script{connect: func(p *peer) { p.connack(3) }},
+			40, 0, ClassUnavailable,
 		},
 		{
 			"refuses with a code that does not exist",
-			script{connect: func(p *peer) { p.connack(77) }}, 20, 0, ClassProtocol,
+			script{connect: func(p *peer) { p.connack(77) }},
+			20, 0, ClassProtocol,
 		},
 		{
 			"closes at once",
-			script{open: func(*peer) bool { return true }}, 40, 0, ClassLost,
+			script{open: func(*peer) bool { return true }},
+			40, 0, ClassLost,
 		},
 		{
 			"closes after CONNACK",
-			script{connect: func(p *peer) { p.connack(0); p.Close() }}, 40, 0, ClassLost,
+			script{connect: func(p *peer) { p.connack(0); p.Close() }},
+			40, 0, ClassLost,
 		},
 		{
 			"garbage",
-			script{connect: raw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")...)}, 20, 0, ClassProtocol,
+			script{connect: raw([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")...)},
+			20, 0, ClassProtocol,
 		},
 		{
 			"garbage later",
-			script{publish: func(p *peer, _ *packets.PublishPacket) { p.raw(0xf0, 0xff, 0xff, 0xff, 0xff) }}, 20, 60, ClassProtocol,
+			script{publish: func(p *peer, _ *packets.PublishPacket) { p.raw(0xf0, 0xff, 0xff, 0xff, 0xff) }},
+			20, 60, ClassProtocol,
 		},
 		{
 			"a packet of 256 MiB",
-			script{publish: func(p *peer, _ *packets.PublishPacket) { p.raw(0x32, 0xff, 0xff, 0xff, 0x7f) }}, 20, 60, ClassProtocol,
+			script{publish: func(p *peer, _ *packets.PublishPacket) { p.raw(0x32, 0xff, 0xff, 0xff, 0x7f) }},
+			20, 60, ClassProtocol,
 		},
 		{
 			"more SUBACK codes than subscriptions",
-			script{subscribe: func(p *peer, id uint16) { p.suback(id, 1, 1, 1) }}, 20, 0, ClassProtocol,
+			script{subscribe: func(p *peer, id uint16) { p.suback(id, 1, 1, 1) }},
+			20, 0, ClassProtocol,
 		},
 		{
 			"closes in the middle of a packet",
@@ -129,14 +156,16 @@ func TestBrokenBrokerCostsNoReportAndNoTightLoop(t *testing.T) {
 				p.connack(0)
 				_, _ = p.Read(b[:7])
 				return true
-			}}, 40, 0, ClassLost,
+			}},
+			40, 0, ClassLost,
 		},
 		{
 			"PUBACKs of others, twice each",
 			script{publish: func(p *peer, m *packets.PublishPacket) {
 				p.puback(m.MessageID + 7)
 				p.puback(m.MessageID + 7)
-			}}, 40, 120, ClassTimeout,
+			}},
+			40, 120, ClassTimeout,
 		},
 		{
 			"acks of an unknown run, of nothing, garbage and wrong topics",
@@ -150,20 +179,29 @@ func TestBrokenBrokerCostsNoReportAndNoTightLoop(t *testing.T) {
 				p.message("cem/v1/box1/ack", []byte("\xff\xff\xff not an ack"))
 				p.message("cem/v1/box2/ack", []byte{1})
 				p.message("", nil)
-			}}, 1, 9, "",
+			}},
+			1, 9, "",
 		},
-	} {
+	}
+}
+
+// After two hours of each of these, no report has left the queue against the
+// rule, the broker has seen a bounded number of connections and reports, and
+// when it is honest again everything is delivered.
+func TestBrokenBrokerCostsNoReportAndNoTightLoop(t *testing.T) {
+	for _, tt := range append(silentBrokers(), wrongBrokers()...) {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, mode := range []string{AckApplication, AckBroker} {
 				t.Run(mode, func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { breakAndMend(t, tt.s, mode, tt.mostConns, tt.mostReports, tt.class) })
+					synctest.Test(t, func(t *testing.T) { breakAndMend(t, tt, mode) })
 				})
 			}
 		})
 	}
 }
 
-func breakAndMend(t *testing.T, bad script, mode string, mostConns, mostReports int, class Class) {
+func breakAndMend(t *testing.T, bad broken, mode string) {
+	t.Helper()
 	c := labConfig()
 	c.Acknowledgement = mode
 	mended := make(chan struct{})
@@ -172,7 +210,7 @@ func breakAndMend(t *testing.T, bad script, mode string, mostConns, mostReports 
 		case <-mended:
 			return script{broker: mode == AckBroker}
 		default:
-			return bad
+			return bad.s
 		}
 	}, nil)
 	r.q.add(window(1), window(2), event(1))
@@ -181,14 +219,14 @@ func breakAndMend(t *testing.T, bad script, mode string, mostConns, mostReports 
 	conns, reports := r.count()
 	s := r.u.Stats()
 	t.Logf("2h: %d connections, %d reports, failures %v", conns, reports, s.Failures)
-	if conns == 0 || conns > mostConns {
-		t.Errorf("%d connections in 2h; want 1 to %d", conns, mostConns)
+	if conns == 0 || conns > bad.mostConns {
+		t.Errorf("%d connections in 2h; want 1 to %d", conns, bad.mostConns)
 	}
-	if reports > mostReports {
-		t.Errorf("%d reports in 2h; want at most %d", reports, mostReports)
+	if reports > bad.mostReports {
+		t.Errorf("%d reports in 2h; want at most %d", reports, bad.mostReports)
 	}
-	if class != "" && s.Failures[class] == 0 {
-		t.Errorf("failures %v; want some of %q", s.Failures, class)
+	if bad.class != "" && s.Failures[bad.class] == 0 {
+		t.Errorf("failures %v; want some of %q", s.Failures, bad.class)
 	}
 	// A PUBACK is enough for the mode that says so, and for no other.
 	if pubacked := mode == AckBroker && s.Pubacked > 0; r.q.left() != 3 && !pubacked {
@@ -196,7 +234,7 @@ func breakAndMend(t *testing.T, bad script, mode string, mostConns, mostReports 
 	}
 	close(mended)
 	after(4 * time.Hour)
-	if n := r.q.left(); n != 0 && class != "" { // without a failure the broken connection is still in use
+	if n := r.q.left(); n != 0 && bad.class != "" { // without a failure the broken connection is still in use
 		again, _ := r.count()
 		t.Errorf("%d reports left 4h after the broker was mended, %d connections later; want 0", n, again-conns)
 	}

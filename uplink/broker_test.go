@@ -21,7 +21,7 @@ import (
 // A far is the other side: a broker and a CEM in one, which behave as a
 // script says, connection by connection.
 type far struct {
-	t      testing.TB
+	t      *testing.T
 	script func(n int) script // of connection n, from 1; nil: honest
 
 	mu       sync.Mutex // guards what follows
@@ -268,14 +268,17 @@ func (w *writerBytes) Write(p []byte) (int, error) {
 type memQueue struct {
 	appended chan struct{}
 	may      func(Key) bool // the rule: whether k may leave now; nil: not checked
-	t        testing.TB
+	t        *testing.T
 
 	mu    sync.Mutex // guards what follows
 	items []Item     // in order
 	gone  []Key
 }
 
-func newQueue(t testing.TB) *memQueue { return &memQueue{t: t, appended: make(chan struct{}, 1)} }
+func newQueue(t *testing.T) *memQueue {
+	t.Helper()
+	return &memQueue{t: t, appended: make(chan struct{}, 1)}
+}
 
 func (q *memQueue) add(keys ...Key) {
 	for _, k := range keys {

@@ -87,7 +87,7 @@ func (g *guard) Write(p []byte) (int, error) {
 // broker's verdict on the box's certificate comes after the handshake, and may
 // be waiting to be read. Nobody else reads before CONNECT is written.
 func (g *guard) explain(err error) error {
-	if g.Conn.SetReadDeadline(time.Now().Add(time.Second)) != nil {
+	if g.SetReadDeadline(time.Now().Add(time.Second)) != nil {
 		return err
 	}
 	if _, rerr := g.Conn.Read(make([]byte, 1)); rerr != nil {
@@ -102,7 +102,7 @@ func (g *guard) explain(err error) error {
 func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 
 // SetDeadline sets the deadline of reads: each write sets its own.
-func (g *guard) SetDeadline(t time.Time) error { return g.Conn.SetReadDeadline(t) }
+func (g *guard) SetDeadline(t time.Time) error { return g.SetReadDeadline(t) }
 
 // fail keeps the first failure, which explains the others.
 func (g *guard) fail(err error) error {

@@ -93,6 +93,7 @@ func TestNothingIsLostWhateverTheBrokerDoes(t *testing.T) {
 }
 
 func surviveChaos(t *testing.T, seed uint64) {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 5))
 	c := labConfig()
 	c.Window = 1 + rng.IntN(16)
@@ -126,8 +127,9 @@ func surviveChaos(t *testing.T, seed uint64) {
 	if n := r.q.left(); n != 0 {
 		t.Errorf("%d reports left 30h after calm came; want 0", n)
 	}
-	r.far.mu.Lock()
-	defer r.far.mu.Unlock()
+	r.end()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	for k := range want {
 		if !r.stored[k] {
 			t.Errorf("the CEM does not have %v", k)
@@ -143,7 +145,4 @@ func surviveChaos(t *testing.T, seed uint64) {
 	if most := 20 * len(want); len(r.got) > most {
 		t.Errorf("%d publications for %d reports; want at most %d", len(r.got), len(want), most)
 	}
-	r.far.mu.Unlock()
-	r.end()
-	r.far.mu.Lock()
 }

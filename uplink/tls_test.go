@@ -24,14 +24,14 @@ import (
 
 // An authority issues certificates.
 type authority struct {
-	t    testing.TB
+	t    *testing.T
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
 const day = 24 * time.Hour
 
-func newAuthority(t testing.TB, from time.Time) *authority {
+func newAuthority(t *testing.T, from time.Time) *authority {
 	t.Helper()
 	a := &authority{t: t, key: newKey(t)}
 	a.renew(from)
@@ -71,7 +71,7 @@ func (a *authority) issue(name string, usage x509.ExtKeyUsage, from, to time.Tim
 	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key, Leaf: cert}
 }
 
-func newKey(t testing.TB) *ecdsa.PrivateKey {
+func newKey(t *testing.T) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -80,7 +80,7 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-func writePEM(t testing.TB, name, kind string, ders ...[]byte) {
+func writePEM(t *testing.T, name, kind string, ders ...[]byte) {
 	t.Helper()
 	var b []byte
 	for _, der := range ders {
@@ -93,7 +93,7 @@ func writePEM(t testing.TB, name, kind string, ders ...[]byte) {
 
 // A tlsLab is a PKI, the files of a box, and a broker's side of TLS.
 type tlsLab struct {
-	t      testing.TB
+	t      *testing.T
 	start  time.Time
 	ca     *authority
 	server *tls.Config
@@ -105,7 +105,7 @@ type tlsLab struct {
 
 // newTLSLab makes a lab in which everything is as it should be. The broker is
 // cem.test, the box box1; all is valid for thirty days from a day ago.
-func newTLSLab(t testing.TB) *tlsLab {
+func newTLSLab(t *testing.T) *tlsLab {
 	t.Helper()
 	lab := &tlsLab{t: t, start: time.Now()}
 	lab.ca = newAuthority(t, lab.start.Add(-10*day))
@@ -261,6 +261,7 @@ func TestTLSRefusals(t *testing.T) {
 }
 
 func tryTLS(t *testing.T, spoil func(*tlsLab), want Class, clock bool) {
+	t.Helper()
 	lab := newTLSLab(t)
 	spoil(lab)
 	r := lab.rig(t, nil, func(o *Options) {

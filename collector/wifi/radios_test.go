@@ -75,6 +75,7 @@ func TestRadioGivesNothingThatItIsNotTold(t *testing.T) {
 		{"empty survey", func(k *box) { k.surveys[3] = nil }, withoutSurvey},
 		{"survey of nothing", func(k *box) { k.surveys[3] = []attributes{{}, {{unix.NL80211_ATTR_SURVEY_INFO, attributes{}}}} }, withoutSurvey},
 		{"survey of other channels", func(k *box) { k.surveys[3] = k.surveys[3][:1] }, withoutSurvey},
+		{"survey that has another channel in use", func(k *box) { k.surveys[3] = []attributes{surveyEntry(channelSurvey(5500))} }, withoutSurvey},
 		{"driver without survey", func(k *box) { k.refuses(unix.NL80211_CMD_GET_SURVEY, 3, unix.EOPNOTSUPP) }, withoutSurvey},
 		{"driver that marks no channel as in use", func(k *box) {
 			k.surveys[3][1] = surveyEntry(channelSurvey(5180).without(unix.NL80211_SURVEY_INFO_IN_USE))

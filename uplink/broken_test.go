@@ -26,6 +26,19 @@ func reportOnly(f func(p *peer, m *packets.PublishPacket)) func(*peer, *packets.
 	}
 }
 
+// strangeAcks acknowledges all but what it should.
+func strangeAcks(p *peer, m *packets.PublishPacket) {
+	p.puback(m.MessageID)
+	k := parseKey(m.Payload)
+	k.Run.ID++
+	p.store(k)
+	p.ack(k)
+	p.message("cem/v1/box1/ack", nil)
+	p.message("cem/v1/box1/ack", []byte("\xff\xff\xff not an ack"))
+	p.message("cem/v1/box2/ack", []byte{1})
+	p.message("", nil)
+}
+
 // A broken is a broker that breaks a rule.
 type broken struct {
 	name string
@@ -169,17 +182,7 @@ func wrongBrokers() []broken {
 		},
 		{
 			"acks of an unknown run, of nothing, garbage and wrong topics",
-			script{publish: func(p *peer, m *packets.PublishPacket) {
-				p.puback(m.MessageID)
-				k := parseKey(m.Payload)
-				k.Run.ID++
-				p.store(k)
-				p.ack(k)
-				p.message("cem/v1/box1/ack", nil)
-				p.message("cem/v1/box1/ack", []byte("\xff\xff\xff not an ack"))
-				p.message("cem/v1/box2/ack", []byte{1})
-				p.message("", nil)
-			}},
+			script{publish: strangeAcks},
 			1, 9, "",
 		},
 	}

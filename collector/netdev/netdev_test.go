@@ -277,7 +277,7 @@ func TestCarrierCountsGoOnOverANewDevice(t *testing.T) {
 		index       int
 		ups, downs  uint32
 		wantU, want int64
-	}{{2, 7, 6, 7, 6}, {2, 8, 7, 8, 7}, {5, 1, 0, 9, 7}, {5, 9, 9, 17, 16}} {
+	}{{2, 7, 6, 7, 6}, {2, 8, 7, 8, 7}, {5, 1, 0, 9, 7}, {5, 9, 9, 17, 16}, {9, 20, 16, 37, 32}} {
 		n := eth("eth0", tt.index, 64, 1, 1)
 		n.ups, n.downs = tt.ups, tt.downs
 		x.have(n)
@@ -301,6 +301,18 @@ func TestVanishedInterfaceCostsOnlyItsOwnReadings(t *testing.T) {
 	x.have(eth("eth0", 2, 64, 11, 110), eth("wlan0", 4, 64, 1, 10))
 	if got := mustAsk(t, s)["wlan0 BytesReceived"]; got != 210 {
 		t.Errorf("wlan0 came back with a total of %d; want 210: totals go on", got)
+	}
+}
+
+func TestFilesOfAVanishedInterfaceAreClosed(t *testing.T) {
+	x, sys := fleet(t, 2)
+	s := NewPorts(Config{Sys: sys, Dial: x.dial})
+	defer s.Close()
+	mustAsk(t, s)
+	x.have(eth("eth0", 2, 64, 1, 1))
+	mustAsk(t, s)
+	if s.table.ports["eth0"].negotiated.speed == nil || s.table.ports["eth1"].negotiated.speed != nil {
+		t.Error("want the files of eth0 open, those of eth1 closed")
 	}
 }
 

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"encoding/binary"
 	"errors"
 	"math"
 	"time"
@@ -11,6 +10,28 @@ import (
 
 // Absent stands for a row in which a column has no reading.
 const Absent = math.MinInt64
+
+// What a body may hold. An encoder leaves out what is beyond; a decoder
+// refuses it.
+const (
+	// MaxTables is the most tables.
+	MaxTables = 1 << 10
+	// MaxColumns is the most columns, over all tables.
+	MaxColumns = 1 << 14
+	// MaxCells is the most rows × (columns + 1), over all tables.
+	MaxCells = 1 << 19
+	// MaxInstance is the longest name of an instance, in bytes; the rest of a
+	// longer one is cut off.
+	MaxInstance = 255
+)
+
+// format is the first byte of every body.
+const format = 1
+
+var (
+	errFormat = errors.New("unknown format of body")
+	errBody   = errors.New("body is damaged")
+)
 
 // A Column holds the readings of one metric of one instance.
 type Column struct {
@@ -23,83 +44,340 @@ type Column struct {
 
 // A Table holds the readings that one source gave over a window.
 type Table struct {
-	// Times are those of the rows, since the kernel booted.
+	// Times are those of the rows, since the kernel booted. A body keeps them
+	// within 0.1 s; within 10 ms where rows are less than 1 s apart, within
+	// 1 ms where they are less than 0.1 s apart.
 	Times   []time.Duration
 	Columns []Column
 }
 
-var errBody = errors.New("body is damaged")
-
 // An Encoder codes the bodies of sections. It keeps its scratch memory from
 // one body to the next. The zero value is ready; one goroutine at a time may
 // use it.
-type Encoder struct{}
+type Encoder struct {
+	// Steps returns the step to which a metric is coded, at least 1, and
+	// whether it is a counter; nil stands for the catalogue's.
+	Steps func(catalogue.ID) (step int64, counter bool)
 
-// AppendColumns appends the body of a section of fidelity Columns: every
-// reading of the tables.
-func (e *Encoder) AppendColumns(dst []byte, tables []Table, _ bool) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(tables)))
-	for _, t := range tables {
-		dst = binary.AppendUvarint(dst, uint64(len(t.Times)))
-		dst = binary.AppendUvarint(dst, uint64(len(t.Columns)))
-		for _, at := range t.Times {
-			dst = binary.AppendVarint(dst, int64(at))
-		}
-		for _, c := range t.Columns {
-			dst = binary.AppendUvarint(dst, uint64(c.Metric))
-			dst = binary.AppendUvarint(dst, uint64(len(c.Instance)))
-			dst = append(dst, c.Instance...)
-			for _, v := range c.Values {
-				dst = binary.AppendVarint(dst, v)
-			}
+	codec  codec
+	series []int64        // of the column in hand, in steps
+	index  map[string]int // place of each of codec.instances
+}
+
+// Steps returns what the catalogue says of a metric: the step to which it is
+// coded and whether it is a counter. A state, and a metric that the catalogue
+// does not have, keep every value.
+func Steps(id catalogue.ID) (step int64, counter bool) {
+	m, ok := catalogue.Lookup(id)
+	if !ok || m.Kind == catalogue.State {
+		return 1, false
+	}
+	return max(m.Resolution, 1), m.Kind == catalogue.Counter
+}
+
+// A codec codes bodies in either direction: what is said of coder holds for
+// every method below that takes a value and returns one.
+type codec struct {
+	coder
+	residuals residuals
+	first     number // magnitude of a column's first residual
+
+	tables, rows, columns, start, interval, quantum number
+	prefix, suffix, away, metric                    number
+	step, otherStep, level, change, total, newcomer number
+	count, extent, within                           number
+
+	sameInstance, newInstance, plainText  prob
+	successor                             [2]prob
+	full                                  prob
+	present                               [6]prob
+	sameKind, isCounter, exact, inPalette prob
+	modes                                 [2 * (modes + 1)][8]prob
+
+	memo      [256]memo // by the low byte of the metric's number
+	follows   [2][256]catalogue.ID
+	palettes  []palette
+	instances []string
+	last      struct { // the column before
+		metric   catalogue.ID
+		instance int
+		name     string // of the newest instance
+	}
+	left    []bool // rows in which the column before has a reading
+	cells   int    // so far
+	columnN int
+	broken  bool // decoding: the body cannot be right
+}
+
+// A memo is what is remembered of the last column of a metric.
+type memo struct {
+	known   bool // counter and step are
+	counter bool
+	step    int64
+	opened  bool // level is known
+	level   int64
+	moded   bool // mode and mean are known
+	mode    mode
+	mean    uint64
+	palette int // number in palettes, from 1 on
+}
+
+// reset forgets all that was learnt.
+func (c *codec) reset() {
+	c.residuals.reset()
+	for _, n := range [...]struct {
+		m    *number
+		bits int
+	}{
+		{&c.first, 4},
+		{&c.tables, 2},
+		{&c.rows, 4},
+		{&c.columns, 4},
+		{&c.start, 10},
+		{&c.interval, 4},
+		{&c.quantum, 1},
+		{&c.prefix, 1},
+		{&c.suffix, 3},
+		{&c.away, 1},
+		{&c.metric, 2},
+		{&c.step, 3},
+		{&c.otherStep, 8},
+		{&c.level, 6},
+		{&c.change, 4},
+		{&c.total, 25},
+		{&c.newcomer, 8},
+		{&c.count, 2},
+		{&c.extent, 6},
+		{&c.within, 4},
+	} {
+		n.m.expect(n.bits)
+	}
+	even, rarely, mostly := prob{1 << 15, confidence}, prob{1 << 12, confidence}, prob{15 << 12, confidence}
+	c.sameInstance, c.newInstance, c.plainText = even, even, mostly
+	c.successor = [2]prob{even, even}
+	c.full = mostly
+	for i := range c.present {
+		c.present[i] = rarely
+	}
+	c.present[3], c.present[4], c.present[5] = mostly, mostly, mostly
+	c.sameKind, c.isCounter, c.exact, c.inPalette = mostly, even, even, mostly
+	for i := range c.modes {
+		for j := range c.modes[i] {
+			c.modes[i][j] = even
 		}
 	}
-	return dst
+	clear(c.memo[:])
+	clear(c.follows[0][:])
+	clear(c.follows[1][:])
+	c.palettes = c.palettes[:0]
+	c.instances = append(c.instances[:0], "")
+	c.last.metric, c.last.instance, c.last.name = 0, 0, ""
+	c.cells, c.columnN, c.broken = 0, 0, false
+}
+
+// AppendColumns appends the body of a section of fidelity Columns: every
+// reading of the tables, at the catalogue's resolution or, where lossless,
+// as it is. Values beyond a table's times are left out, missing ones absent.
+func (e *Encoder) AppendColumns(dst []byte, tables []Table, lossless bool) []byte {
+	e.begin(dst)
+	c := &e.codec
+	tables = tables[:min(len(tables), MaxTables)]
+	c.unsigned(&c.tables, uint64(len(tables)))
+	at := timeline{}
+	for i := range tables {
+		times := tables[i].Times
+		times = times[:min(len(times), MaxCells-c.cells)]
+		columns := tables[i].Columns
+		if len(times) > 0 {
+			columns = columns[:min(len(columns), (MaxCells-c.cells)/len(times)-1)]
+		}
+		columns = columns[:min(len(columns), MaxColumns-c.columnN)]
+		c.table(&at, len(times), len(columns))
+		e.times(&at, times)
+		c.startRows(len(times))
+		for _, column := range columns {
+			e.column(column, len(times), lossless)
+		}
+	}
+	return e.end()
+}
+
+// begin starts a body at the end of dst.
+func (e *Encoder) begin(dst []byte) {
+	e.codec.reset()
+	e.codec.encode(append(dst, format))
+	if e.Steps == nil {
+		e.Steps = Steps
+	}
+	if e.index == nil {
+		e.index = make(map[string]int)
+	}
+	clear(e.index)
+	e.index[""] = 0
+}
+
+// end returns dst with the body. The codec lets go of what is the caller's.
+func (e *Encoder) end() []byte {
+	b := e.codec.finish()
+	e.codec.buf = nil
+	return b
 }
 
 // DecodeColumns reads the body of a section of fidelity Columns.
 func DecodeColumns(body []byte) ([]Table, error) {
-	next := func() (uint64, bool) {
-		v, n := binary.Uvarint(body)
-		if n <= 0 {
-			return 0, false
-		}
-		body = body[n:]
-		return v, true
+	c, err := newDecoder(body)
+	if err != nil {
+		return nil, err
 	}
-	signed := func() int64 {
-		v, n := binary.Varint(body)
-		body = body[max(n, 0):]
-		return v
-	}
-	n, ok := next()
-	if !ok || n > 256 {
+	n := c.unsigned(&c.tables, 0)
+	if n > MaxTables {
 		return nil, errBody
 	}
 	tables := make([]Table, n)
+	at := timeline{}
 	for i := range tables {
-		rows, _ := next()
-		cols, ok := next()
-		if !ok || rows > uint64(len(body)) || cols > uint64(len(body)) {
+		t := &tables[i]
+		rows, columns := c.table(&at, 0, 0)
+		if c.broken {
 			return nil, errBody
 		}
-		t := &tables[i]
-		for range rows {
-			t.Times = append(t.Times, time.Duration(signed()))
-		}
-		for range cols {
-			metric, _ := next()
-			length, ok := next()
-			if !ok || length > uint64(len(body)) {
+		t.Times = c.times(&at, rows)
+		c.startRows(rows)
+		for range columns {
+			t.Columns = append(t.Columns, c.column(rows))
+			if c.broken || c.overrun() {
 				return nil, errBody
 			}
-			c := Column{Metric: catalogue.ID(metric), Instance: string(body[:length])}
-			body = body[length:]
-			for range rows {
-				c.Values = append(c.Values, signed())
-			}
-			t.Columns = append(t.Columns, c)
 		}
 	}
+	if c.broken || !c.complete() {
+		return nil, errBody
+	}
 	return tables, nil
+}
+
+// newDecoder returns a codec that reads body.
+func newDecoder(body []byte) (*codec, error) {
+	if len(body) == 0 {
+		return nil, errBody
+	}
+	if body[0] != format {
+		return nil, errFormat
+	}
+	c := new(codec)
+	c.reset()
+	c.decode(body[1:])
+	return c, nil
+}
+
+// A timeline is what the times of a table are predicted from.
+type timeline struct {
+	start    int64 // of the table, in ms
+	rows     int
+	quantum  int64 // ms
+	interval int64 // between rows, in quanta
+}
+
+// quanta are the units of times, in ms.
+var quanta = [...]int64{100, 10, 1}
+
+// table codes the size of a table.
+func (c *codec) table(at *timeline, rows, columns int) (int, int) {
+	n := int64(at.rows) + c.signed(&c.rows, int64(rows)-int64(at.rows))
+	k := c.unsigned(&c.columns, uint64(columns))
+	if n < 0 || n > MaxCells || k > MaxColumns || c.cells+int(n)*(int(k)+1) > MaxCells || c.columnN+int(k) > MaxColumns {
+		c.broken = true
+		return 0, 0
+	}
+	at.rows = int(n)
+	c.cells += int(n) * (int(k) + 1)
+	c.columnN += int(k)
+	return int(n), int(k)
+}
+
+// timesHeader codes what a table's times have in common.
+func (c *codec) timesHeader(at *timeline, start, interval int64, quantum int) {
+	at.start += c.signed(&c.start, start-at.start)
+	q := c.unsigned(&c.quantum, uint64(quantum))
+	if q >= uint64(len(quanta)) {
+		c.broken = true
+		return
+	}
+	at.quantum = quanta[q]
+	at.interval += c.signed(&c.interval, interval-at.interval)
+}
+
+// times codes the times of a table.
+func (e *Encoder) times(at *timeline, times []time.Duration) {
+	if len(times) == 0 {
+		return
+	}
+	start := times[0].Milliseconds()
+	apart := (times[len(times)-1].Milliseconds() - start) / int64(max(len(times)-1, 1))
+	quantum := 0
+	for quantum < len(quanta)-1 && apart < 10*quanta[quantum] {
+		quantum++
+	}
+	e.codec.timesHeader(at, start, interval(times, quanta[quantum]), quantum)
+	s := spread{count: 1}
+	t := at.start
+	for _, next := range times[1:] {
+		t += at.interval * at.quantum
+		// A row that is one quantum or less from where it is expected is left
+		// there; the difference is carried to the next.
+		off := next.Milliseconds() - t
+		if off >= -at.quantum && off <= at.quantum {
+			off = 0
+		}
+		t += e.codec.residual(&s, overTime, off/at.quantum) * at.quantum
+	}
+}
+
+// interval returns the interval between most rows, in quanta.
+func interval(times []time.Duration, quantum int64) int64 {
+	var candidate int64
+	votes := 0
+	for i := 1; i < len(times); i++ {
+		d := (times[i].Milliseconds() - times[i-1].Milliseconds() + quantum/2) / quantum
+		switch {
+		case votes == 0:
+			candidate, votes = d, 1
+		case d == candidate:
+			votes++
+		default:
+			votes--
+		}
+	}
+	return candidate
+}
+
+// times decodes the times of a table.
+func (c *codec) times(at *timeline, rows int) []time.Duration {
+	if rows == 0 {
+		return nil
+	}
+	c.timesHeader(at, 0, 0, 0)
+	times := make([]time.Duration, rows)
+	s := spread{count: 1}
+	t := at.start
+	for i := range times {
+		if i > 0 {
+			t += at.interval*at.quantum + c.residual(&s, overTime, 0)*at.quantum
+		}
+		if t < -maxMillis || t > maxMillis || c.overrun() {
+			c.broken = true
+			return nil
+		}
+		times[i] = time.Duration(t) * time.Millisecond
+	}
+	return times
+}
+
+// startRows starts a table of that many rows: to the left of its first column
+// every row has a reading, its time.
+func (c *codec) startRows(rows int) {
+	c.left = c.left[:0]
+	for range rows {
+		c.left = append(c.left, true)
+	}
 }

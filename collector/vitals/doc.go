@@ -11,8 +11,8 @@
 // # How
 //
 // These are slow: once a minute, by gopsutil. Only its packages cpu, mem, load
-// and disk are linked: together they add 21 KB to an arm binary compressed
-// with xz (22 KB to a mips one). Its package host would add 50 KB (arm; 47 KB
+// and disk are linked: together they add 22 KB to an arm binary compressed
+// with xz (21 KB to a mips one). Its package host would add 51 KB (arm; 47 KB
 // mips) for one number that every batch carries already, the time since boot.
 //
 // gopsutil takes a file that is missing for one full of zeros, falls back to

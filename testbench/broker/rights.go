@@ -107,3 +107,7 @@ func (a *authenticator) clientIdentifier(cid uint64) string {
 	}
 	return connz.Conns[0].MQTTClient
 }
+
+// Topic returns the MQTT topic of a NATS subject, for the subjects that boxes
+// use: none of their levels holds a dot.
+func Topic(subject string) string { return strings.ReplaceAll(subject, ".", "/") }

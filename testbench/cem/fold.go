@@ -56,6 +56,7 @@ func (b *box) fold(m message) bool {
 		return true
 	}
 	b.totals.Reports++
+	b.totals.Bytes += uint64(len(m.payload))
 	opened, sealed := millis(r.GetOpenedMs()), millis(r.GetSealedMs())
 	if count(l.ranges) == 1 {
 		l.first, l.last = opened, sealed

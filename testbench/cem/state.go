@@ -49,6 +49,8 @@ type BoxState struct {
 type Totals struct {
 	// Reports are those of windows and events after removal of duplicates.
 	Reports uint64
+	// Bytes are those of the reports as they came, each counted once.
+	Bytes uint64
 	// Readings are the values decoded from columns.
 	Readings   uint64
 	Duplicates uint64
@@ -67,6 +69,15 @@ type Totals struct {
 	ValuesRefused uint64
 	// Acks are the acknowledgements published to the box since the CEM began.
 	Acks uint64
+}
+
+// Missing returns how many sequences are not stored although later ones of
+// their run and lane are.
+func (s BoxState) Missing() (n uint64) {
+	for _, r := range s.Runs {
+		n += count(r.Events.Missing()) + count(r.Windows.Missing())
+	}
+	return n
 }
 
 // A RunState is what is known of one start of the agent.

@@ -7,8 +7,10 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -38,34 +40,26 @@ type Lab struct {
 	Broker *broker.Broker
 	CEM    *cem.CEM
 
-	conn *nats.Conn
-	end  context.CancelFunc
-	runs sync.WaitGroup
-	err  error // why the CEM ended; read after runs
+	locked *os.File
+	conn   *nats.Conn
+	end    context.CancelFunc
+	runs   sync.WaitGroup
+	err    error // why the CEM ended; read after runs
 }
 
 // Start runs broker and CEM and returns when both work and the CEM knows what
 // the streams held.
 func Start(cfg Config) (*Lab, error) {
-	ca, err := pki.Open(filepath.Join(cfg.Dir, "pki"))
-	if err != nil {
-		return nil, fmt.Errorf("open certificates: %w", err)
-	}
-	server, err := ca.Server("127.0.0.1", "localhost")
-	if err != nil {
-		return nil, fmt.Errorf("make the broker's certificate: %w", err)
-	}
-	l := &Lab{CA: ca}
-	l.Broker, err = broker.Start(broker.Config{
-		Dir: filepath.Join(cfg.Dir, "broker"), Listen: cfg.Listen, Log: cfg.Log,
-		CAFile: ca.CAFile(), CertFile: server.Cert, KeyFile: server.Key,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("start broker: %w", err)
-	}
-	if l.conn, err = l.Broker.InProcess(); err != nil {
-		l.Broker.Stop()
+	if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
 		return nil, err
+	}
+	locked, err := lock(cfg.Dir, os.O_CREATE)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{locked: locked}
+	if err := l.startBroker(cfg); err != nil {
+		return nil, errors.Join(err, locked.Close())
 	}
 	l.CEM = cem.New(cem.Options{Conn: l.conn, Log: cfg.Log, AckEvery: cfg.AckEvery})
 	ctx, end := context.WithCancel(context.Background())
@@ -83,6 +77,28 @@ func Start(cfg Config) (*Lab, error) {
 	}
 }
 
+// startBroker makes the certificates, runs the broker and connects to it.
+func (l *Lab) startBroker(cfg Config) (err error) {
+	if l.CA, err = pki.Open(filepath.Join(cfg.Dir, "pki")); err != nil {
+		return fmt.Errorf("open certificates: %w", err)
+	}
+	server, err := l.CA.Server("127.0.0.1", "localhost")
+	if err != nil {
+		return fmt.Errorf("make the broker's certificate: %w", err)
+	}
+	l.Broker, err = broker.Start(broker.Config{
+		Dir: filepath.Join(cfg.Dir, "broker"), Listen: cfg.Listen, Log: cfg.Log,
+		CAFile: l.CA.CAFile(), CertFile: server.Cert, KeyFile: server.Key,
+	})
+	if err != nil {
+		return fmt.Errorf("start broker: %w", err)
+	}
+	if l.conn, err = l.Broker.InProcess(); err != nil {
+		l.Broker.Stop()
+	}
+	return err
+}
+
 // Stop ends both and returns why the CEM ended before, if it did. It may be
 // called again.
 func (l *Lab) Stop() error {
@@ -90,5 +106,6 @@ func (l *Lab) Stop() error {
 	l.runs.Wait()
 	l.conn.Close()
 	l.Broker.Stop()
+	_ = l.locked.Close() // again is no harm
 	return l.err
 }

@@ -3,12 +3,14 @@ package buffer
 import (
 	"errors"
 	"slices"
+	"time"
 )
 
 var (
-	errBudget = errors.New("the day's bytes are written")
-	errRest   = errors.New("the flash failed a moment ago")
-	errNoRoom = errors.New("no room on flash")
+	errBudget  = errors.New("the day's bytes are written")
+	errNothing = errors.New("nothing to write")
+	errRest    = errors.New("the flash failed a moment ago")
+	errNoRoom  = errors.New("no room on flash")
 )
 
 // A commitPlan says what a commit is for.
@@ -24,9 +26,8 @@ type commitPlan struct {
 // commit writes one batch; io is held. What the batch should hold is in the
 // index, so that nothing is lost when it fails.
 func (s *Store) commit(p commitPlan) error {
-	if s.shortWithDeletions() {
-		// What was acknowledged makes room before anything goes short.
-		if err := s.commitOnce(commitPlan{deletionsOnly: true, reason: p.reason}); err != nil {
+	if p.windows == allWindows {
+		if err := s.makeRoom(p.reason); err != nil {
 			return err
 		}
 	}
@@ -39,27 +40,42 @@ func (s *Store) commit(p commitPlan) error {
 	}
 	// Free more than seemed needed, and only then write.
 	s.mu.Lock()
-	for free := int64(2 * slack); free > 0; {
-		n := s.thinOrDrop(onFlash, onFlash)
-		if n == 0 {
+	v := victim{thin: onFlash, drop: onFlash, events: p.windows != allWindows}
+	for free := int64(slack); free > 0; {
+		n, ok := s.thinOrDrop(v)
+		if !ok {
 			break
 		}
 		free -= n
 	}
 	s.mu.Unlock()
-	if err := s.commitOnce(commitPlan{deletionsOnly: true, reason: p.reason}); err != nil {
+	if err := s.makeRoom(p.reason); err != nil {
 		return err
 	}
 	return s.commitOnce(p)
 }
 
-// shortWithDeletions reports whether room is short while reports wait for their
-// deletion.
-func (s *Store) shortWithDeletions() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.flash != nil && len(s.drops) > 0 && s.flash.used+s.bound(nil, true) > s.flash.windowRoom()
+// makeRoom deletes what waits for it when room is short, before anything else
+// goes. A deletion needs free pages too: many that lie apart take several
+// commits.
+func (s *Store) makeRoom(reason string) error {
+	for range maxDeletions {
+		s.mu.Lock()
+		short := s.flash != nil && len(s.drops)+len(s.thins) > 0 &&
+			s.flash.used+s.bound(nil, true) > s.flash.windowRoom()
+		s.mu.Unlock()
+		if !short {
+			return nil
+		}
+		if err := s.commitOnce(commitPlan{deletionsOnly: true, reason: reason}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// maxDeletions bounds the commits that makeRoom makes.
+const maxDeletions = 16
 
 func (s *Store) commitOnce(p commitPlan) error {
 	f := s.flash
@@ -68,6 +84,9 @@ func (s *Store) commitOnce(p commitPlan) error {
 	}
 	s.dropAside(f)
 	b, bound, err := s.prepare(f, p)
+	if errors.Is(err, errNothing) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -83,6 +102,7 @@ func (s *Store) commitOnce(p commitPlan) error {
 	case b.ledger != nil:
 		s.ledger.dirty = true
 	}
+	s.putBack(&b)
 	switch {
 	case isFull(err):
 		// Nothing was written: bbolt asks for pages first.
@@ -117,15 +137,23 @@ func (s *Store) dropAside(f *flash) {
 
 // bound is the most that a commit of one chunk may write.
 func (s *Store) bound(event *Report, windows bool) int64 {
-	n := commitCost + doomCost(min(maxDoomed, len(s.drops))+min(maxDoomed, len(s.thins)))
+	return s.putsBound(event, windows) + s.doomCost()
+}
+
+// putsBound is bound without the deletions.
+func (s *Store) putsBound(event *Report, windows bool) int64 {
+	n := int64(commitCost)
 	if event != nil {
 		n += reportCost(event)
 	}
-	for _, r := range s.waiting(windows, chunkBytes) {
+	for _, r := range s.waiting(windows, s.chunk()) {
 		n += reportCost(r)
 	}
 	return n
 }
+
+// chunk is the bound of what one commit puts.
+func (s *Store) chunk() int64 { return min(chunkBytes, s.cfg.FlashBytes/8) }
 
 // waiting returns what is in memory only, events first, up to about limit
 // bytes but at least one report.
@@ -160,30 +188,33 @@ func (s *Store) prepare(f *flash, p commitPlan) (b batch, bound int64, err error
 		return b, 0, errRest
 	}
 	if !p.deletionsOnly {
-		windows := p.windows == allWindows || (p.windows == dueWindows && s.windowsDue(now))
-		windows = windows && s.account.allowsWindows(s.bound(p.event, windows))
-		s.relieveFlash(f, s.bound(p.event, windows), windows)
-		room := f.hardRoom() - f.used - commitCost
-		if p.event != nil {
-			b.puts = append(b.puts, p.event)
-			room -= reportCost(p.event)
-		}
-		if room > 0 {
-			b.puts = append(b.puts, s.waiting(windows, min(room, chunkBytes))...)
-		}
-		if room < 0 {
-			return b, 0, errNoRoom
+		if b.puts, err = s.choose(f, p, now); err != nil {
+			return b, 0, err
 		}
 	}
-	b.drops = slices.Clone(s.drops[:min(maxDoomed, len(s.drops))])
-	b.thins = slices.Clone(s.thins[:min(maxDoomed, len(s.thins))])
-
-	bound = commitCost + doomCost(len(b.drops)+len(b.thins))
+	bound = commitCost
 	for _, r := range b.puts {
 		bound += reportCost(r)
 	}
-	waits := len(b.puts)+len(b.drops)+len(b.thins) > 0 || s.ledger.dirty
-	if !waits || !s.allows(&b, bound) {
+	// Deletions ride along where there is room and they are not in the way of
+	// an event.
+	alone := bound
+	if room := f.hardRoom() - f.used - bound; room > doomRunCost || len(b.puts) == 0 {
+		var drops, thins int64
+		b.drops, drops = s.doomed(&s.drops, room/2)
+		b.thins, thins = s.doomed(&s.thins, room/2)
+		if bound += drops + thins; !s.account.allowsWindows(bound) {
+			s.putBack(&b)
+			bound = alone
+		}
+	}
+	switch {
+	case len(b.puts)+len(b.drops)+len(b.thins) > 0 && s.allows(&b, bound):
+	case len(b.puts) == 0 && len(s.drops)+len(s.thins) == 0 && !s.ledger.dirty && !s.anyWaiting(p):
+		return b, 0, errNothing
+	case len(b.puts) == 0 && s.ledger.dirty && s.allows(&b, bound) && !s.anyWaiting(p):
+	default:
+		s.putBack(&b)
 		return b, 0, errBudget
 	}
 	if s.ledger.dirty || len(p.settled) > 0 {
@@ -195,6 +226,40 @@ func (s *Store) prepare(f *flash, p commitPlan) (b batch, bound int64, err error
 	b.account = s.account.encode(bound)
 	b.count = s.flashCount() + uint32(len(b.puts))
 	return b, bound, nil
+}
+
+// choose picks what goes to flash and makes room for it in the index.
+func (s *Store) choose(f *flash, p commitPlan, now time.Duration) (puts []*Report, err error) {
+	windows := p.windows == allWindows || (p.windows == dueWindows && s.windowsDue(now))
+	windows = windows && s.account.allowsWindows(s.bound(p.event, windows))
+	if windows {
+		s.relieveFlash(f, p.event, f.windowRoom(), true)
+	} else {
+		// Events may use the reserve; they must not pay for tidying up.
+		s.relieveFlash(f, p.event, f.hardRoom(), false)
+	}
+	room := f.hardRoom() - f.used - commitCost
+	if p.event != nil {
+		puts = append(puts, p.event)
+		room -= reportCost(p.event)
+	}
+	if room < 0 {
+		return nil, errNoRoom
+	}
+	return append(puts, s.waiting(windows, min(room, s.chunk()))...), nil
+}
+
+// anyWaiting reports whether p wants something written that is in memory.
+func (s *Store) anyWaiting(p commitPlan) bool {
+	return !p.deletionsOnly && (s.index[Events-1].inRAM > 0 ||
+		(p.windows == allWindows && s.index[Windows-1].inRAM > 0))
+}
+
+// putBack takes the deletions out of a batch.
+func (s *Store) putBack(b *batch) {
+	s.drops = append(s.drops, b.drops...)
+	s.thins = append(s.thins, b.thins...)
+	b.drops, b.thins = nil, nil
 }
 
 // flashCount is how many reports are on flash.
@@ -226,16 +291,16 @@ func (s *Store) committed(b *batch, p commitPlan) {
 		x := &s.index[r.Key.Lane-1]
 		i, found := x.search(r.Key)
 		if !found { // acknowledged or dropped during the commit
-			s.later(&s.drops, r.Key)
+			core, cols := r.sizes()
+			s.later(&s.drops, doom{r.Key, uint32(core + cols)})
 			continue
 		}
 		if x.entries[i].ram != r { // thinned during the commit
-			s.later(&s.thins, r.Key)
+			_, cols := r.sizes()
+			s.later(&s.thins, doom{r.Key, uint32(cols)})
 		}
 		x.change(i, func(e *entry) { e.ram = nil })
 	}
-	s.drops = slices.Delete(s.drops, 0, len(b.drops))
-	s.thins = slices.Delete(s.thins, 0, len(b.thins))
 	s.dropsSince = s.opt.Now()
 	s.retryAt = 0
 	if s.cond.State == Unavailable {
@@ -268,7 +333,9 @@ func (s *Store) reset(why error) {
 	}
 	s.flash = o.flash
 	s.book(o.written)
-	s.drops = append(s.drops, o.drops...)
+	for _, k := range o.drops {
+		s.drops = append(s.drops, doom{Key: k})
+	}
 	lost := s.reconcile(&o.index)
 	if o.cond.State == Reset {
 		o.cond.Lost = lost

@@ -127,8 +127,8 @@ func removeAll(root *os.Root, name string) error {
 // A batch is what one commit changes.
 type batch struct {
 	puts  []*Report
-	drops []Key // whole reports
-	thins []Key // their columns
+	drops []doom // whole reports
+	thins []doom // their columns
 	keys  [][]byte
 	// Where the ledger has changed.
 	ledger  []byte
@@ -141,12 +141,12 @@ type batch struct {
 // of up to three regions of keys a tail and a branch, and room to grow.
 const commitCost = 10 * pageSize
 
-// doomCost bounds what n deletions cost. Keys that lie side by side free whole
-// pages; the first few are taken to lie apart.
-func doomCost(n int) int64 {
-	const apart = 32
-	return int64(min(n, apart))*pageSize + int64(max(0, n-apart))*256
-}
+// What a deletion costs: bbolt writes anew the pages at both ends of what goes,
+// in each region of keys, and a little in their branches for what is between.
+const (
+	doomRunCost = 4 * pageSize
+	doomKeyCost = 64
+)
 
 // reportCost bounds what one report takes of the pages that are written. bbolt
 // puts at least two values on a page and lets it overflow where they do not
@@ -218,14 +218,14 @@ func (b *batch) apply(tx *bbolt.Tx) error {
 			doomed = append(doomed, bytes.Clone(key))
 		}
 	}
-	for _, k := range b.drops {
-		collect(byte(k.Lane), k)
-		if k.Lane == Windows {
-			collect(classColumns, k)
+	for _, d := range b.drops {
+		collect(byte(d.Lane), d.Key)
+		if d.Lane == Windows {
+			collect(classColumns, d.Key)
 		}
 	}
-	for _, k := range b.thins {
-		collect(classColumns, k)
+	for _, d := range b.thins {
+		collect(classColumns, d.Key)
 	}
 	// After the cursor's walk: deleting under a cursor makes it skip keys.
 	for _, key := range doomed {
@@ -257,8 +257,8 @@ func (b *batch) apply(tx *bbolt.Tx) error {
 // errGone says that a report is not on flash.
 var errGone = errors.New("report is not on flash")
 
-// read reads one report. thinned leaves its columns away. lessColumns says
-// that columns were there but could not be read.
+// read reads one report. thinned leaves its columns away; so does lessColumns,
+// which says that some of them could not be read.
 func (f *flash) read(k Key, thinned bool) (r Report, lessColumns bool, err error) {
 	r.Key = k
 	type numbered struct {
@@ -317,7 +317,12 @@ func (f *flash) read(k Key, thinned bool) (r Report, lessColumns bool, err error
 	})
 	slices.SortFunc(found, func(a, b numbered) int { return a.part - b.part })
 	for _, n := range found {
-		r.Sections = append(r.Sections, n.Section)
+		if !lessColumns || !r.thinnable(n.Section) {
+			r.Sections = append(r.Sections, n.Section)
+		}
+	}
+	if err == nil && len(r.Sections) == 0 {
+		err = errValue
 	}
 	return r, lessColumns, err
 }

@@ -1,5 +1,7 @@
 package buffer
 
+import "slices"
+
 // ramCost is what Config.RAMBytes bounds.
 func (s *Store) ramCost() (n int64) {
 	for i := range s.index {
@@ -9,7 +11,7 @@ func (s *Store) ramCost() (n int64) {
 }
 
 // keySize is what a key in a list costs.
-const keySize = 40
+const keySize = 48
 
 // urgentRAM is the use of memory from which windows go to flash whatever
 // their age.
@@ -24,7 +26,7 @@ func (s *Store) thin(i int) {
 	k := x.key(i)
 	x.change(i, func(e *entry) {
 		if e.ram == nil {
-			s.later(&s.thins, k)
+			s.later(&s.thins, doom{k, e.cols})
 		} else {
 			r := e.ram
 			e.ram = r.without(func(sec Section) bool { return !r.thinnable(sec) })
@@ -39,8 +41,8 @@ func (s *Store) thin(i int) {
 func (s *Store) remove(lane Lane, i int, why Reason) {
 	x := &s.index[lane-1]
 	k := x.key(i)
-	if x.entries[i].ram == nil {
-		s.later(&s.drops, k)
+	if e := &x.entries[i]; e.ram == nil {
+		s.later(&s.drops, doom{k, uint32(e.bytes())})
 	}
 	x.remove(i)
 	s.ledger.add(k, why)
@@ -54,31 +56,44 @@ func (s *Store) remove(lane Lane, i int, why Reason) {
 	}
 }
 
-// thinOrDrop takes columns, or a whole window where no columns are left, or an
-// event where no window is left: columns of entries that mayThin accepts, whole
-// reports that mayDrop accepts. A window that has nothing but columns goes as a
-// whole. It returns the bytes that are free then, 0 when there is nothing left
-// to take.
-func (s *Store) thinOrDrop(mayThin, mayDrop func(*entry) bool) int64 {
+// A victim says what thinOrDrop may take.
+type victim struct {
+	thin, drop func(*entry) bool
+	events     bool // where no window is left
+}
+
+// thinOrDrop takes the columns of a window, or a whole window where no columns
+// are left, or an event where no window is left. A window that has nothing but
+// columns goes as a whole. freed is what that frees on flash; ok is false when
+// there is nothing left to take.
+func (s *Store) thinOrDrop(v victim) (freed int64, ok bool) {
 	w := &s.index[Windows-1]
-	if i := w.nextThin(mayThin); i >= 0 && s.summaryLeft(&w.entries[i]) {
-		freed := int64(w.entries[i].cols)
-		s.thin(i)
-		return freed
-	} else if i >= 0 {
-		freed := w.entries[i].bytes()
-		s.remove(Windows, i, Full)
-		return freed + 1
+	if i := w.nextThin(v.thin); i >= 0 {
+		e := &w.entries[i]
+		whole := !s.summaryLeft(e)
+		if e.ram == nil {
+			freed = int64(e.cols)
+		}
+		if whole {
+			s.remove(Windows, i, Full)
+		} else {
+			s.thin(i)
+		}
+		return freed, true
 	}
-	for _, lane := range []Lane{Windows, Events} {
-		x := &s.index[lane-1]
-		if i := x.nextDrop(mayDrop); i >= 0 {
-			freed := x.entries[i].bytes()
-			s.remove(lane, i, Full)
-			return freed + 1
+	for _, x := range []*laneIndex{w, &s.index[Events-1]} {
+		if x.lane == Events && !v.events {
+			break
+		}
+		if i := x.nextDrop(v.drop); i >= 0 {
+			if e := &x.entries[i]; e.ram == nil {
+				freed = e.bytes()
+			}
+			s.remove(x.lane, i, Full)
+			return freed, true
 		}
 	}
-	return 0
+	return 0, false
 }
 
 // summaryLeft reports whether thinning leaves a section. On flash the header
@@ -98,7 +113,11 @@ func (s *Store) summaryLeft(e *entry) bool {
 
 // relieveRAM brings the use of memory below its limit.
 func (s *Store) relieveRAM() {
-	for s.ramCost() > s.cfg.RAMBytes && s.thinOrDrop(inRAM, inRAM) > 0 {
+	v := victim{thin: inRAM, drop: inRAM, events: true}
+	for s.ramCost() > s.cfg.RAMBytes {
+		if _, ok := s.thinOrDrop(v); !ok {
+			break
+		}
 	}
 	// Only the index of what is on flash is left, and of that the keys that
 	// wait for their deletion.
@@ -134,18 +153,89 @@ func (f *flash) windowRoom() int64 {
 // hardRoom is what bbolt gives out below f.max: it wants room to grow.
 func (f *flash) hardRoom() int64 { return f.max - allocBytes - 2*pageSize }
 
-// relieveFlash frees room so that bound more bytes fit. With windows, those in
-// memory are about to be written, and may lose their columns first.
-func (s *Store) relieveFlash(f *flash, bound int64, windows bool) {
-	free := f.used + bound - f.windowRoom()
-	if free <= 0 {
+// relieveFlash marks what must go so that a commit fits in room. With windows,
+// those in memory are about to be written and may lose their columns first;
+// an event alone may push out other events.
+func (s *Store) relieveFlash(f *flash, event *Report, room int64, windows bool) {
+	v := victim{
+		thin:   func(e *entry) bool { return windows || e.ram == nil },
+		drop:   onFlash,
+		events: !windows,
+	}
+	used := f.used - doomedBytes(s.drops) - doomedBytes(s.thins)
+	short := used + s.putsBound(event, windows) - room
+	if short <= 0 {
 		return
 	}
-	for free += slack; free > 0; {
-		n := s.thinOrDrop(func(e *entry) bool { return windows || e.ram == nil }, onFlash)
-		if n == 0 {
+	// Columns go side by side and many at a time; whole reports only as far
+	// as they must.
+	for used -= s.thinMore(short+slack, v); used+s.putsBound(event, windows) > room; {
+		freed, ok := s.thinOrDrop(v)
+		if !ok {
 			return
 		}
-		free -= n
+		used -= freed
 	}
+}
+
+// thinMore takes columns of about n bytes from windows on flash.
+func (s *Store) thinMore(n int64, v victim) (freed int64) {
+	for freed < n && s.index[Windows-1].nextThin(onFlash) >= 0 {
+		got, _ := s.thinOrDrop(victim{thin: onFlash, drop: v.drop})
+		freed += got
+	}
+	return freed
+}
+
+// A doom is a report, or the columns of one, that is to be deleted from flash.
+type doom struct {
+	Key
+	bytes uint32
+}
+
+func doomedBytes(ds []doom) (n int64) {
+	for _, d := range ds {
+		n += int64(d.bytes)
+	}
+	return n
+}
+
+// doomed takes from the front of a list as many keys as may be deleted in one
+// commit with so much room, in the order of keys, and returns a bound on what
+// that writes. Keys with nothing alive between them are a run: their pages go
+// as a whole.
+func (s *Store) doomed(list *[]doom, room int64) (taken []doom, cost int64) {
+	slices.SortFunc(*list, func(a, b doom) int { return a.Compare(b.Key) })
+	n, at := 0, -1
+	for n < min(maxDoomed, len(*list)) {
+		k := (*list)[n].Key
+		c := int64(doomKeyCost)
+		if i, _ := s.index[k.Lane-1].search(k); n == 0 || (*list)[n-1].Lane != k.Lane || s.aliveBetween(k.Lane, at, i) {
+			c, at = doomRunCost, i
+		}
+		if cost+c > room && n > 0 {
+			break
+		}
+		cost += c
+		n++
+	}
+	taken = slices.Clone((*list)[:n])
+	*list = slices.Delete(*list, 0, n)
+	return taken, cost
+}
+
+// aliveBetween reports whether one of the entries from i to j is on flash.
+func (s *Store) aliveBetween(lane Lane, i, j int) bool {
+	return slices.ContainsFunc(s.index[lane-1].entries[i:j], func(e entry) bool { return e.ram == nil })
+}
+
+// doomCost is the bound of doomed without taking anything.
+func (s *Store) doomCost() int64 {
+	var n int64
+	for _, list := range [][]doom{s.drops, s.thins} {
+		list = slices.Clone(list)
+		_, cost := s.doomed(&list, 1<<62)
+		n += cost
+	}
+	return n
 }

@@ -206,7 +206,7 @@ func TestStoreNeverExceedsItsBytes(t *testing.T) {
 		check()
 	}
 	st := l.Stats()
-	if st.Thinned == 0 || st.Dropped == 0 || st.Windows.FlashReports < 300 {
+	if st.Thinned == 0 || st.Dropped == 0 || st.Windows.FlashReports < 250 {
 		t.Errorf("thinned %d, dropped %d, kept %d", st.Thinned, st.Dropped, st.Windows.FlashReports)
 	}
 	l.wantLedgerExact(Windows, 2500)
@@ -350,6 +350,7 @@ func TestBadDirectoryStopsNothing(t *testing.T) {
 		}, Unavailable},
 		{"the parent is a file", func(t *testing.T, l *lab) { l.dir = l.path() + "/deeper" }, Unavailable},
 		{"above the limit", func(t *testing.T, l *lab) {
+			l.cfg.FlashDailyBytes = 64 << 20
 			l.open()
 			for seq := uint64(2); seq <= 400; seq++ {
 				check(t, l.Append(l.window(seq)))

@@ -117,7 +117,7 @@ type Store struct {
 	ledger  ledger
 	account account
 	// What is still on flash but must go with the next commit.
-	drops, thins []Key
+	drops, thins []doom
 	dropsSince   time.Duration
 	// withdrawn purposes, bit p, that could not be deleted from flash yet.
 	withdrawn uint32
@@ -224,12 +224,13 @@ func (s *Store) adopt(o *opened) {
 	s.ledger.losses = o.losses
 	s.account.decode(o.account)
 	s.book(o.written)
-	s.drops, s.thins = o.drops, o.thins
 	for _, k := range o.drops {
+		s.drops = append(s.drops, doom{Key: k})
 		s.ledger.add(k, Damaged)
 		s.counts.damaged++
 	}
 	for _, k := range o.thins {
+		s.thins = append(s.thins, doom{Key: k})
 		s.ledger.add(k, Thinned)
 		s.counts.thinned++
 	}
@@ -364,7 +365,10 @@ func (s *Store) Next(lane Lane, after Key) (Report, bool) {
 		hidden := s.withdrawn
 		s.mu.Unlock()
 
-		r, ok := s.fetch(k, e)
+		r, ok, again := s.fetch(k, e)
+		if again {
+			continue
+		}
 		if ok && hidden != 0 {
 			r = *r.without(func(sec Section) bool { return hidden&(1<<sec.Purpose) == 0 })
 			ok = len(r.Sections) > 0
@@ -376,16 +380,17 @@ func (s *Store) Next(lane Lane, after Key) (Report, bool) {
 	}
 }
 
-// fetch returns the report of entry e, from memory or flash.
-func (s *Store) fetch(k Key, e entry) (Report, bool) {
+// fetch returns the report of entry e, from memory or flash; again says that
+// the store was replaced and the index is to be asked anew.
+func (s *Store) fetch(k Key, e entry) (r Report, ok, again bool) {
 	if e.ram != nil {
-		return *e.ram, true
+		return *e.ram, true, false
 	}
 	s.view.RLock()
 	f := s.flash
 	if f == nil {
 		s.view.RUnlock()
-		return Report{}, false
+		return Report{}, false, false
 	}
 	r, lessColumns, err := f.read(k, e.cols == 0)
 	s.view.RUnlock()
@@ -395,7 +400,7 @@ func (s *Store) fetch(k Key, e entry) (Report, bool) {
 			s.reset(err)
 		}
 		s.io.Unlock()
-		return Report{}, false
+		return Report{}, false, true
 	}
 
 	s.mu.Lock()
@@ -403,14 +408,14 @@ func (s *Store) fetch(k Key, e entry) (Report, bool) {
 	i, found := s.index[k.Lane-1].search(k)
 	switch {
 	case !found: // acknowledged or dropped meanwhile
-		return Report{}, false
+		return Report{}, false, false
 	case err != nil:
 		s.remove(k.Lane, i, Damaged)
-		return Report{}, false
+		return Report{}, false, false
 	case lessColumns:
 		s.thin(i)
 	}
-	return r, true
+	return r, true, false
 }
 
 // Last returns the newest key of the lane.
@@ -448,7 +453,7 @@ func (s *Store) Ack(runID uint64, lane Lane, upTo uint64, ranges []Range) int {
 			return false
 		}
 		if e.ram == nil {
-			s.later(&s.drops, x.key(i))
+			s.later(&s.drops, doom{x.key(i), uint32(e.bytes())})
 		}
 		return true
 	})
@@ -469,11 +474,11 @@ func covered(seq, upTo uint64, ranges []Range) bool {
 }
 
 // later notes what the next commit must delete.
-func (s *Store) later(list *[]Key, k Key) {
+func (s *Store) later(list *[]doom, d doom) {
 	if len(s.drops)+len(s.thins) == 0 {
 		s.dropsSince = s.opt.Now()
 	}
-	*list = append(*list, k)
+	*list = append(*list, d)
 }
 
 // Losses returns the ledger: what was dropped or thinned and not yet settled.

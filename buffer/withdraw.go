@@ -89,7 +89,7 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 	}
 	for keys := range slices.Chunk(doomed, maxDoomed) {
 		s.mu.Lock()
-		b := batch{keys: keys, account: s.account.encode(doomCost(len(keys))), count: s.flashCount()}
+		b := batch{keys: keys, account: s.account.encode(int64(len(keys)) * pageSize / 4), count: s.flashCount()}
 		s.mu.Unlock()
 		written, err := f.commit(b)
 		if err != nil {

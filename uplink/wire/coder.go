@@ -11,9 +11,9 @@ type prob struct {
 
 const (
 	// confidence is what a probability that no decision has touched counts for.
-	confidence = 6
+	confidence = 4
 	// memory bounds how many decisions count, so that a model follows change.
-	memory = 60
+	memory = 30
 )
 
 // rate holds how far a decision moves a probability that rests on n others, in

@@ -173,7 +173,7 @@ func (c *codec) nameInstance(name string) {
 		plain = plain && letter(name[i]) >= 0
 	}
 	width := 8
-	if plain = c.bit(&c.plainText, plain); plain {
+	if plain = c.bit(&c.models.plain, plain); plain {
 		width = 6
 	}
 	var decoded []byte

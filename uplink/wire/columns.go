@@ -60,6 +60,7 @@ type Encoder struct {
 	Steps func(catalogue.ID) (step int64, counter bool)
 
 	codec  codec
+	fresh  *models
 	series []int64        // of the column in hand, in steps
 	index  map[string]int // place of each of codec.instances
 }
@@ -79,20 +80,7 @@ func Steps(id catalogue.ID) (step int64, counter bool) {
 // every method below that takes a value and returns one.
 type codec struct {
 	coder
-	residuals residuals
-	first     number // magnitude of a column's first residual
-
-	tables, rows, columns, start, interval, quantum number
-	prefix, suffix, away, metric                    number
-	step, otherStep, level, change, total, newcomer number
-	count, extent, within                           number
-
-	sameInstance, newInstance, plainText  prob
-	successor                             [2]prob
-	full                                  prob
-	present                               [6]prob
-	sameKind, isCounter, exact, inPalette prob
-	modes                                 [2 * (modes + 1)][8]prob
+	models
 
 	memo      [256]memo // by the low byte of the metric's number
 	follows   [2][256]catalogue.ID
@@ -103,10 +91,10 @@ type codec struct {
 		instance int
 		name     string // of the newest instance
 	}
-	left    []bool // rows in which the column before has a reading
-	cells   int    // so far
-	columnN int
-	broken  bool // decoding: the body cannot be right
+	left   []bool // rows in which the column before has a reading
+	cells  int    // so far
+	width  int    // columns so far
+	broken bool   // decoding: the body cannot be right
 }
 
 // A memo is what is remembered of the last column of a metric.
@@ -122,57 +110,16 @@ type memo struct {
 	palette int // number in palettes, from 1 on
 }
 
-// reset forgets all that was learnt.
+// reset forgets the body before; the models are set apart.
 func (c *codec) reset() {
-	c.residuals.reset()
-	for _, n := range [...]struct {
-		m    *number
-		bits int
-	}{
-		{&c.first, 4},
-		{&c.tables, 2},
-		{&c.rows, 4},
-		{&c.columns, 4},
-		{&c.start, 10},
-		{&c.interval, 4},
-		{&c.quantum, 1},
-		{&c.prefix, 1},
-		{&c.suffix, 3},
-		{&c.away, 1},
-		{&c.metric, 2},
-		{&c.step, 3},
-		{&c.otherStep, 8},
-		{&c.level, 6},
-		{&c.change, 4},
-		{&c.total, 25},
-		{&c.newcomer, 8},
-		{&c.count, 2},
-		{&c.extent, 6},
-		{&c.within, 4},
-	} {
-		n.m.expect(n.bits)
-	}
-	even, rarely, mostly := prob{1 << 15, confidence}, prob{1 << 12, confidence}, prob{15 << 12, confidence}
-	c.sameInstance, c.newInstance, c.plainText = even, even, mostly
-	c.successor = [2]prob{even, even}
-	c.full = mostly
-	for i := range c.present {
-		c.present[i] = rarely
-	}
-	c.present[3], c.present[4], c.present[5] = mostly, mostly, mostly
-	c.sameKind, c.isCounter, c.exact, c.inPalette = mostly, even, even, mostly
-	for i := range c.modes {
-		for j := range c.modes[i] {
-			c.modes[i][j] = even
-		}
-	}
 	clear(c.memo[:])
 	clear(c.follows[0][:])
 	clear(c.follows[1][:])
 	c.palettes = c.palettes[:0]
+	clear(c.instances)
 	c.instances = append(c.instances[:0], "")
 	c.last.metric, c.last.instance, c.last.name = 0, 0, ""
-	c.cells, c.columnN, c.broken = 0, 0, false
+	c.cells, c.width, c.broken = 0, 0, false
 }
 
 // AppendColumns appends the body of a section of fidelity Columns: every
@@ -191,7 +138,7 @@ func (e *Encoder) AppendColumns(dst []byte, tables []Table, lossless bool) []byt
 		if len(times) > 0 {
 			columns = columns[:min(len(columns), (MaxCells-c.cells)/len(times)-1)]
 		}
-		columns = columns[:min(len(columns), MaxColumns-c.columnN)]
+		columns = columns[:min(len(columns), MaxColumns-c.width)]
 		c.table(&at, len(times), len(columns))
 		e.times(&at, times)
 		c.startRows(len(times))
@@ -204,14 +151,16 @@ func (e *Encoder) AppendColumns(dst []byte, tables []Table, lossless bool) []byt
 
 // begin starts a body at the end of dst.
 func (e *Encoder) begin(dst []byte) {
-	e.codec.reset()
-	e.codec.encode(append(dst, format))
+	if e.fresh == nil {
+		e.fresh = newModels()
+		e.index = make(map[string]int)
+	}
 	if e.Steps == nil {
 		e.Steps = Steps
 	}
-	if e.index == nil {
-		e.index = make(map[string]int)
-	}
+	e.codec.models = *e.fresh
+	e.codec.reset()
+	e.codec.encode(append(dst, format))
 	clear(e.index)
 	e.index[""] = 0
 }
@@ -264,7 +213,7 @@ func newDecoder(body []byte) (*codec, error) {
 	if body[0] != format {
 		return nil, errFormat
 	}
-	c := new(codec)
+	c := &codec{models: *newModels()}
 	c.reset()
 	c.decode(body[1:])
 	return c, nil
@@ -285,13 +234,13 @@ var quanta = [...]int64{100, 10, 1}
 func (c *codec) table(at *timeline, rows, columns int) (int, int) {
 	n := int64(at.rows) + c.signed(&c.rows, int64(rows)-int64(at.rows))
 	k := c.unsigned(&c.columns, uint64(columns))
-	if n < 0 || n > MaxCells || k > MaxColumns || c.cells+int(n)*(int(k)+1) > MaxCells || c.columnN+int(k) > MaxColumns {
+	if n < 0 || n > MaxCells || k > MaxColumns || c.cells+int(n)*(int(k)+1) > MaxCells || c.width+int(k) > MaxColumns {
 		c.broken = true
 		return 0, 0
 	}
 	at.rows = int(n)
 	c.cells += int(n) * (int(k) + 1)
-	c.columnN += int(k)
+	c.width += int(k)
 	return int(n), int(k)
 }
 

@@ -2,23 +2,86 @@ package wire
 
 import "math/bits"
 
-// The models of residuals: what a reading differs from what was predicted.
-// How large it is likely to be is told by the running mean of those before it
-// in its column; columns of a body share what they learn about each level of
-// that mean.
+// A models is all that a body learns about how its parts are distributed.
+type models struct {
+	residuals residuals
+	first     number // magnitude of a column's first residual
+
+	// The sizes of tables and their times.
+	tables, rows, columns, start, quantum, interval number
+	// Which column comes next.
+	sameInstance, newInstance prob
+	away, prefix, suffix      number
+	plain                     prob
+	successor                 [2]prob
+	metric                    number
+	// Which rows have a reading.
+	full    prob
+	present [6]prob
+	// How a column is coded.
+	sameKind, isCounter prob
+	step, otherStep     number
+	total, level        number
+	change              number
+	modes               [2 * (modes + 1)][8]prob
+	inPalette           prob
+	newcomer            number
+	exact               prob
+	// Summaries.
+	count, extent, within number
+}
+
+// newModels returns models that have learnt nothing.
+func newModels() *models {
+	m := new(models)
+	m.residuals.reset()
+	for _, n := range [...]struct {
+		number *number
+		bits   int
+	}{
+		{&m.first, 4},
+		{&m.tables, 2}, {&m.rows, 4}, {&m.columns, 4}, {&m.start, 10}, {&m.quantum, 1}, {&m.interval, 4},
+		{&m.away, 1}, {&m.prefix, 1}, {&m.suffix, 3}, {&m.metric, 2},
+		{&m.step, 3}, {&m.otherStep, 8}, {&m.total, 25}, {&m.level, 6}, {&m.change, 4}, {&m.newcomer, 8},
+		{&m.count, 2}, {&m.extent, 6}, {&m.within, 4},
+	} {
+		n.number.expect(n.bits)
+	}
+	const even, rarely, mostly = 1 << 15, 1 << 12, 15 << 12
+	for _, p := range [...]struct {
+		prob *prob
+		p    uint16
+	}{
+		{&m.sameInstance, even}, {&m.newInstance, even}, {&m.plain, mostly},
+		{&m.successor[0], even}, {&m.successor[1], even},
+		{&m.full, mostly},
+		{&m.present[0], rarely}, {&m.present[1], rarely}, {&m.present[2], rarely},
+		{&m.present[3], mostly}, {&m.present[4], mostly}, {&m.present[5], mostly},
+		{&m.sameKind, mostly}, {&m.isCounter, even}, {&m.inPalette, mostly}, {&m.exact, even},
+	} {
+		*p.prob = prob{p.p, confidence}
+	}
+	for i := range m.modes {
+		for j := range m.modes[i] {
+			m.modes[i][j] = prob{even, confidence}
+		}
+	}
+	return m
+}
 
 const (
-	levels  = 32
-	buckets = 24
+	levels  = 14
+	buckets = 16
 )
 
-// A residuals is the model of all residuals of a body.
+// A residuals is the model of what readings differ from what was predicted. How
+// large a residual is likely to be is told by the running mean of those before
+// it in its column; columns of a body share what they learn about each level
+// of that mean.
 type residuals struct {
 	// stop[l][i]: at level l, the magnitude has i bits, given that it has at
 	// least i.
 	stop [levels][buckets]prob
-	// top[l][i]: the bit after the leading one of a magnitude of i bits.
-	top [levels][buckets]prob
 	// sign[m][s]: it is negative, under mode m after the sign s.
 	sign [modes][3]prob
 }
@@ -28,24 +91,22 @@ type residuals struct {
 // not sure, so the tail is heavy.
 func (r *residuals) reset() {
 	for l := range r.stop {
-		m := uint64(2*l + 1) // twice the level's mean, which is in 16ths
-		if l >= 4 {
-			k := min(l-4, 23)
-			m = uint64(2*(4+l&3)+1) << (k >> 2)
+		// Twice the mean in the middle of the level, in 16ths; so 1.6m is m2/20.
+		m2 := uint64(5+2*(l&1)) << (l / 2)
+		if l < 2 {
+			m2 = uint64(1 + 4*l)
 		}
 		for i := range r.stop[l] {
-			from, to := m+10<<i, m+20<<i
+			from, to := m2+10<<i, m2+20<<i
 			if i == 0 {
-				from = m
+				from = m2
 			}
 			q := from << 16 / to
-			p := 65536 - q*q>>16
-			p = min(p, 62259) // 0.95
+			p := min(65536-q*q>>16, 62259) // 0.95
 			if i == 0 {
-				p = max(p, 16384)
+				p = max(p, 16384) // a value is often the same again, then far off
 			}
 			r.stop[l][i] = prob{uint16(p), confidence}
-			r.top[l][i] = prob{27525, confidence} // 0.42
 		}
 	}
 	for m := range r.sign {
@@ -65,16 +126,16 @@ type spread struct {
 	sign  int // 0 none yet, 1 the last but zeros was positive, 2 negative
 }
 
-// level returns the level of a mean, and the low bits of a magnitude that are
-// coded as they are. A level spans a quarter of an octave; from 16 on the
-// magnitudes are scaled down to between 8 and 16.
+// level returns the level of a mean, and how many low bits of a magnitude are
+// coded as they are. A level spans half an octave; where the mean is 16 or more
+// the magnitude is scaled down so that it is between 8 and 16.
 func level(mean uint64) (l, shift int) {
-	if mean < 4 {
-		return int(mean), 0
-	}
 	n := bits.Len64(mean)
+	if n < 3 {
+		return max(n-1, 0), 0
+	}
 	shift = max(n-8, 0)
-	return 4*(min(n, 9)-2) + int(mean>>(n-3)&3), shift
+	return 2*(n-shift) - 4 + int(mean>>(n-2)&1), shift
 }
 
 // add takes the residual v into account.
@@ -122,11 +183,7 @@ func (c *codec) scaled(l int, u uint64) uint64 {
 	if n <= 1 {
 		return uint64(n)
 	}
-	out := uint64(2)
-	if c.bit(&c.residuals.top[l][min(n, buckets-1)], u>>(n-2)&1 != 0) {
-		out = 3
-	}
-	return out<<(n-2) | c.raw(u, n-2)
+	return 1<<(n-1) | c.raw(u, n-1)
 }
 
 // A mode says how the readings of a column are predicted.

@@ -86,6 +86,12 @@ func OpenKeys(root *os.Root, granted Set) (*Keys, error) {
 	return k, err
 }
 
+// NewKeys returns keys for granted that are kept nowhere.
+func NewKeys(granted Set) *Keys {
+	k, _ := OpenKeys(nil, granted) // the error is that they are not kept
+	return k
+}
+
 func newKey() key {
 	k := key{Secret: make([]byte, keyLength)}
 	rand.Read(k.Secret) // never fails: crypto/rand ends the program instead

@@ -171,7 +171,16 @@ var ownMAC = [6]byte{0x02, 0x00, 0x00, 0xaa, 0xbb, 0xcc}
 
 func stationMAC(n int) [6]byte { return [6]byte{0x3c, 0x22, 0xfb, 0x5a, 0x00, byte(n)} }
 
-func pseudonym(mac [6]byte) string { return fmt.Sprintf("device-%d", mac[5]) }
+func pseudonym(mac [6]byte) string { return pseudonyms[mac[5]] }
+
+// pseudonyms are made beforehand, as the agent's are: a round must not
+// allocate.
+var pseudonyms = func() (names [256]string) {
+	for i := range names {
+		names[i] = fmt.Sprintf("device-%d", i)
+	}
+	return names
+}()
 
 // accessPoint is the interface with that index on phy 0, at 5 GHz.
 func accessPoint(index uint32, name string) attributes {

@@ -62,7 +62,7 @@ type station struct {
 // NewStations returns the source "stations". dial connects to the kernel
 // (Dial); it is called in the first round, and again after an error.
 // pseudonym gives the name under which the station with that address is
-// reported; it is asked once for as long as the station is known.
+// reported; it is asked in every round, so that a new key is in force at once.
 func NewStations(dial func() (Conn, error), pseudonym func(mac [6]byte) string) *Stations {
 	s := &Stations{
 		client:    newClient(dial),
@@ -149,6 +149,7 @@ func (s *Stations) addStation(attributes []byte) error {
 	if x.round == s.round && x.index != s.dumping && !heardLater(r, &x.reply) {
 		return nil
 	}
+	x.name = s.pseudonym(r.mac)
 	x.round, x.heard, x.index, x.reply = s.round, s.at, s.dumping, *r
 	return nil
 }
@@ -176,7 +177,7 @@ func (s *Stations) meet(mac [6]byte) *station {
 		delete(s.known, s.ordered[oldest].mac)
 		s.ordered = slices.Delete(s.ordered, oldest, oldest+1)
 	}
-	x := &station{mac: mac, name: s.pseudonym(mac)}
+	x := &station{mac: mac}
 	s.known[mac] = x
 	s.ordered = append(s.ordered, x)
 	return x

@@ -269,13 +269,25 @@ func TestStationThatComesBackGoesOn(t *testing.T) {
 	}
 }
 
+func TestNewPseudonymIsInForceAtOnce(t *testing.T) {
+	k := home(1)
+	names := map[bool]string{false: "before", true: "after"}
+	rotated := false
+	s := NewStations(k.dial, func([6]byte) string { return names[rotated] })
+	for _, rotated = range []bool{false, true} {
+		got, err := collect(t, s, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != 1 || got[names[rotated]] == nil {
+			t.Errorf("readings of %v; want those of %q alone", got, names[rotated])
+		}
+	}
+}
+
 func TestWhoWasAwayForADayIsForgotten(t *testing.T) {
 	k := home(5)
-	asked := 0
-	s := NewStations(k.dial, func(mac [6]byte) string {
-		asked++
-		return pseudonym(mac)
-	})
+	s := NewStations(k.dial, pseudonym)
 	at := time.Duration(0)
 	step := func(d time.Duration) {
 		t.Helper()
@@ -287,8 +299,8 @@ func TestWhoWasAwayForADayIsForgotten(t *testing.T) {
 	for range 3 {
 		step(time.Minute)
 	}
-	if asked != 5 || len(s.known) != 5 || len(s.ordered) != 5 {
-		t.Errorf("%d pseudonyms for %d stations; want each asked for once", asked, len(s.known))
+	if len(s.known) != 5 || len(s.ordered) != 5 {
+		t.Errorf("%d stations are known; want 5", len(s.known))
 	}
 	k.stations[3] = k.stations[3][:2]
 	step(time.Minute)

@@ -1,0 +1,236 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"livebox-agent/agent/clock"
+	"livebox-agent/agent/config"
+	"livebox-agent/agent/consent"
+	"livebox-agent/agent/window"
+	"livebox-agent/buffer"
+	"livebox-agent/collector"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
+	"livebox-agent/uplink/wire"
+)
+
+// Options are what the program gives to the agent, beside the configuration.
+type Options struct {
+	Log     *slog.Logger
+	Version string
+	// Host is where time comes from; the zero value is this machine.
+	Host clock.Host
+	// Sources makes the sources of the box; nil: Sources.
+	Sources func(Env) []collector.Source
+}
+
+// An Agent is one run of the daemon.
+type Agent struct {
+	cfg        config.Config
+	log        *slog.Logger
+	version    string
+	clock      *clock.Clock
+	granted    consent.Set
+	keys       *consent.Keys
+	store      *buffer.Store
+	set        *collector.Set
+	health     *health
+	purposes   map[string]catalogue.Purpose // of the sources, by name
+	full       chan struct{}                // the open window should be sealed early
+	conditions chan buffer.Condition        // of the store, to be told
+
+	line atomic.Pointer[line] // nil until the certificate could be read
+
+	readings atomic.Uint64
+
+	mu     sync.Mutex // guards what follows; never held while the store is written
+	window window.Window
+	opened time.Duration
+
+	order     sync.Mutex             // makes reports enter the store in the order of their numbers
+	sequences map[buffer.Lane]uint64 // last given; guarded by order
+
+	cleanStop atomic.Bool
+}
+
+// New prepares a run: it opens the state directory, counts the run, and makes
+// the sources. It fails only where the program itself is wrong; a state
+// directory that cannot be used is a health state.
+func New(cfg config.Config, o Options) (*Agent, error) {
+	a := &Agent{
+		cfg:        cfg,
+		log:        o.Log,
+		version:    o.Version,
+		granted:    cfg.Consent.Set(),
+		purposes:   map[string]catalogue.Purpose{},
+		full:       make(chan struct{}, 1),
+		conditions: make(chan buffer.Condition, 8),
+		sequences:  map[buffer.Lane]uint64{},
+	}
+	root, err := openState(cfg.Box.StateDir)
+	if err != nil {
+		a.log.Warn("state directory unusable", "err", err)
+	}
+	if a.clock, err = clock.Open(root, o.Host); err != nil {
+		a.log.Warn("runs are not counted", "err", err)
+	}
+	a.health = newHealth(a.clock.Mono)
+	if a.keys, err = consent.OpenKeys(root, a.granted); err != nil {
+		a.log.Warn("pseudonyms last for this run only", "err", err)
+	}
+	a.store = buffer.Open(cfg.Buffer, buffer.Options{
+		Dir: cfg.Box.StateDir, Log: a.log, Now: a.clock.Mono,
+		KernelBoot: a.clock.Start().Run.KernelBoot, OnCondition: a.onCondition,
+	})
+
+	sources := o.Sources
+	if sources == nil {
+		sources = Sources
+	}
+	all := sources(Env{StateDir: cfg.Box.StateDir, Pseudonym: a.pseudonym})
+	for _, src := range all {
+		d := src.Describe()
+		a.purposes[d.Name] = d.Purpose
+	}
+	a.set, err = collector.NewSet(collector.Options{
+		Log:      a.log,
+		Now:      a.clock.Mono,
+		Granted:  a.granted.Has,
+		Interval: cfg.Interval,
+		Phase:    a.phase(time.Minute),
+	}, all...)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// openState opens the state directory, and makes it where it is missing.
+func openState(dir string) (*os.Root, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
+
+// pseudonym names a station for the sources of the purpose Personalised.
+func (a *Agent) pseudonym(mac [6]byte) string {
+	return a.keys.Pseudonym(catalogue.Personalised, mac)
+}
+
+// phase spreads boxes over a period, by what tells this box from others, so
+// that a fleet does not sample and report in step.
+func (a *Agent) phase(period time.Duration) time.Duration {
+	h := fnv.New64a()
+	fmt.Fprint(h, a.cfg.Box.ID, a.cfg.Uplink.CertFile, a.clock.Start().Run.KernelBoot)
+	return time.Duration(h.Sum64() % uint64(period))
+}
+
+// Run measures, buffers and delivers until ctx is done, then stores what is
+// left and says goodbye. The error says what could not be stored.
+func (a *Agent) Run(ctx context.Context) error {
+	if limit := a.cfg.Box.MemoryLimit; limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(limit)
+	}
+	a.begin()
+
+	var sampling, rest sync.WaitGroup
+	talking, hangUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer hangUp()
+	rest.Go(func() { a.deliver(talking) })
+	rest.Go(func() { a.serveControl(talking) })
+	sampling.Go(func() { a.set.Run(ctx, a.take) })
+	sampling.Go(func() { a.sealWindows(ctx) })
+	sampling.Go(func() { a.duties(ctx) })
+
+	<-ctx.Done()
+	sampling.Wait()
+	a.seal()
+	err := a.store.Spill("stop")
+	if err == nil {
+		if cerr := a.clock.End(); cerr != nil {
+			a.log.Warn("end of run not recorded", "err", cerr)
+		}
+		a.cleanStop.Store(true)
+	}
+	hangUp()
+	rest.Wait()
+	if cerr := a.store.Close(); err == nil {
+		err = cerr
+	}
+	a.log.Info("agent ended", "clean", err == nil)
+	return err
+}
+
+// begin says who runs and removes what the customer no longer allows.
+func (a *Agent) begin() {
+	start := a.clock.Start()
+	a.log.Info("agent started", "version", a.version, "run", fmt.Sprintf("%016x", start.Run.ID),
+		"counter", start.Run.Counter, "previous_end", start.PreviousEnd, "consent", a.granted.String())
+	for _, p := range catalogue.Purposes() {
+		if a.granted.Has(p) {
+			continue
+		}
+		if err := a.store.Withdraw(p); err != nil {
+			a.log.Error("buffered data without consent not removed", "purpose", p.String(), "err", err)
+		}
+	}
+	a.mu.Lock()
+	a.opened = a.clock.Mono()
+	a.mu.Unlock()
+	if c := a.store.Condition(); c.State != buffer.OK {
+		a.storeIs(c)
+	}
+	a.event(wire.Event{Type: wire.AgentStarted, Attributes: []wire.Attribute{
+		{Key: "previous_end", Value: start.PreviousEnd},
+		{Key: "previous_run", Value: fmt.Sprintf("%016x", start.PreviousRun)},
+		{Key: "version", Value: a.version},
+	}})
+}
+
+// take puts the readings of one source into the open window.
+func (a *Agent) take(name string, d collector.Description, b *sample.Batch) {
+	a.readings.Add(uint64(len(b.Readings)))
+	a.mu.Lock()
+	a.window.Add(name, d.Purpose, b)
+	full := a.window.Full()
+	a.mu.Unlock()
+	if full {
+		select {
+		case a.full <- struct{}{}:
+		default: // it is known already
+		}
+	}
+}
+
+// sealWindows seals the window at each multiple of its length on the monotonic
+// axis, shifted by the box's phase.
+func (a *Agent) sealWindows(ctx context.Context) {
+	length := a.cfg.Sampling.Window
+	phase := a.phase(length)
+	for {
+		now := a.clock.Mono()
+		next := (now-phase)/length*length + phase + length
+		for next-length > now {
+			next -= length // a box up for less than its phase
+		}
+		timer := time.NewTimer(next - now)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		case <-a.full:
+			timer.Stop()
+		}
+		a.seal()
+	}
+}

@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"livebox-agent/agent"
+	"livebox-agent/agent/config"
+	"livebox-agent/agent/consent"
+	"livebox-agent/buffer"
+	"livebox-agent/collector"
+	"livebox-agent/collector/catalogue"
+)
+
+const (
+	longRun = `Measure the box, buffer what was measured and deliver it, until SIGTERM or an
+interrupt; then store what is left and end. Sampling goes on whatever happens to
+the network, the backend or the store.`
+	longSample = `Ask every source of this box once, show what it gives, and say of the others
+why they give nothing. Nothing is sent or stored. Only sources whose purpose is
+granted are asked: by the configuration, or by --grant in a laboratory.`
+	longCheck = `Read the configuration and report every problem in it, each with its key. Exit
+status 0 means that the agent will run with it.`
+	longStatus = `Ask the running agent what it does: what it measures, holds and has delivered,
+and which states are not as they should be.`
+	longBuffer = `Show what the store of reports holds, without changing it. The agent must not be
+running: it has the store open.`
+	longCatalogue = `Print every metric that the agent can report: number, name, unit, resolution,
+kind, purpose of consent and default interval.`
+)
+
+// sourceNames are the names of all sources, for the configuration.
+func sourceNames() []string {
+	var names []string
+	for _, s := range agent.Sources(agent.Env{}) {
+		names = append(names, s.Describe().Name)
+	}
+	return names
+}
+
+func cmdRun(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
+	file := fs.String("config", defaultConfig, "configuration `file`")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	cfg, err := config.Load(*file, sourceNames())
+	if err != nil {
+		return err
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		// One processor is plenty for the agent, and costs a quarter less time
+		// than handing work around.
+		runtime.GOMAXPROCS(1)
+	}
+	log := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: cfg.Log.Level}))
+	a, err := agent.New(cfg, agent.Options{Log: log, Version: version})
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}
+
+func cmdCheckConfig(_ context.Context, e env, fs *flag.FlagSet, args []string) error {
+	file := fs.String("config", defaultConfig, "configuration `file`")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	cfg, err := config.Load(*file, sourceNames())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "%s is good: consent %s, a report every %v, %d B of memory and %d B of flash for reports\n",
+		*file, cfg.Consent.Set(), cfg.Sampling.Window, cfg.Buffer.RAMBytes, cfg.Buffer.FlashBytes)
+	for _, m := range cfg.Missing() {
+		fmt.Fprintln(e.stdout, "note:", m)
+	}
+	return nil
+}
+
+// jsonOutcome is one source as sample --json prints it.
+type jsonOutcome struct {
+	Source   string        `json:"source"`
+	Purpose  string        `json:"purpose"`
+	State    string        `json:"state"`
+	Reason   string        `json:"reason,omitempty"`
+	TookMS   float64       `json:"took_ms"`
+	Readings []jsonReading `json:"readings"`
+}
+
+type jsonReading struct {
+	ID       catalogue.ID `json:"id"`
+	Metric   string       `json:"metric"`
+	Instance string       `json:"instance,omitempty"`
+	Value    int64        `json:"value"`
+	Exponent int          `json:"exponent"`
+	Unit     string       `json:"unit"`
+	Text     string       `json:"text"`
+}
+
+func cmdSample(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
+	fs.Bool("once", true, "ask once and end; there is no other way")
+	asJSON := fs.Bool("json", false, "print JSON")
+	file := fs.String("config", defaultConfig, "configuration `file` that says what is granted; without the file, essential is")
+	grant := fs.String("grant", "", "`purposes` to grant in place of the configuration's, separated by commas, or \"all\"")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	granted, stateDir, err := grants(*grant, *file)
+	if err != nil {
+		return err
+	}
+	outcomes, err := agent.SampleOnce(ctx, granted, stateDir)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return printJSON(e.stdout, jsonOutcomes(outcomes))
+	}
+	return printOutcomes(e.stdout, outcomes)
+}
+
+// grants returns the purposes that sample may use, and the directory whose free
+// space it measures.
+func grants(list, file string) (consent.Set, string, error) {
+	cfg, err := config.Load(file, sourceNames())
+	if errors.Is(err, fs.ErrNotExist) && file == defaultConfig {
+		cfg, err = config.Default(), nil
+		cfg.Box.StateDir = os.TempDir()
+	}
+	switch {
+	case err != nil:
+		return 0, "", err
+	case list == "":
+		return cfg.Consent.Set(), cfg.Box.StateDir, nil
+	case list == "all":
+		return consent.Of(catalogue.Purposes()...), cfg.Box.StateDir, nil
+	}
+	s, err := consent.Parse(strings.Split(list, ","))
+	if err != nil {
+		return 0, "", fmt.Errorf("--grant: %w", err)
+	}
+	return s, cfg.Box.StateDir, nil
+}
+
+func jsonOutcomes(outcomes []collector.Outcome) []jsonOutcome {
+	all := []jsonOutcome{}
+	for _, o := range outcomes {
+		j := jsonOutcome{
+			Source: o.Description.Name, Purpose: o.Description.Purpose.String(), State: o.State.String(), Reason: o.Reason,
+			TookMS: float64(o.Took.Microseconds()) / 1000, Readings: []jsonReading{},
+		}
+		for _, r := range o.Readings {
+			m, _ := catalogue.Lookup(r.Metric)
+			j.Readings = append(j.Readings, jsonReading{r.Metric, m.Name, r.Instance, r.Value, m.Exponent, m.Unit, m.Format(r.Value)})
+		}
+		all = append(all, j)
+	}
+	return all
+}
+
+func printOutcomes(w io.Writer, outcomes []collector.Outcome) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "SOURCE\tPURPOSE\tSTATE\tREADINGS\tTOOK\tREASON")
+	n := 0
+	for _, o := range outcomes {
+		fmt.Fprintf(tw, "%s\t%v\t%v\t%d\t%v\t%s\n", o.Description.Name, o.Description.Purpose, o.State, len(o.Readings), o.Took.Round(10*time.Microsecond), o.Reason)
+		n += len(o.Readings)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if n == 0 {
+		_, err := fmt.Fprintln(w, "\nno source of this box gave a reading")
+		return err
+	}
+	fmt.Fprintln(w)
+	fmt.Fprintln(tw, "METRIC\tINSTANCE\tVALUE")
+	for _, o := range outcomes {
+		for _, r := range o.Readings {
+			m, _ := catalogue.Lookup(r.Metric)
+			fmt.Fprintf(tw, "%s\t%s\t%s\n", m.Name, r.Instance, m.Format(r.Value))
+		}
+	}
+	return tw.Flush()
+}
+
+func cmdStatus(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
+	file := fs.String("config", defaultConfig, "configuration `file` of the running agent")
+	asJSON := fs.Bool("json", false, "print JSON")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	cfg, err := config.Load(*file, sourceNames())
+	if err != nil {
+		return err
+	}
+	s, err := agent.Ask(ctx, cfg.Box.RunDir)
+	if err != nil {
+		return fmt.Errorf("%w (is the agent running with this configuration?)", err)
+	}
+	if *asJSON {
+		return printJSON(e.stdout, s)
+	}
+	return s.Print(e.stdout)
+}
+
+func cmdBuffer(_ context.Context, e env, flags *flag.FlagSet, args []string) error {
+	file := flags.String("config", defaultConfig, "configuration `file`")
+	dir := flags.String("state-dir", "", "state `directory`, in place of the configuration's")
+	asJSON := flags.Bool("json", false, "print JSON")
+	if err := parse(flags, args); err != nil {
+		return err
+	}
+	if *dir == "" {
+		cfg, err := config.Load(*file, sourceNames())
+		if err != nil {
+			return err
+		}
+		*dir = cfg.Box.StateDir
+	}
+	c, err := buffer.Inspect(*dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: no report was ever stored there", err)
+	}
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		return printJSON(e.stdout, c)
+	}
+	return printContents(e.stdout, c)
+}
+
+func cmdCatalogue(_ context.Context, e env, fs *flag.FlagSet, args []string) error {
+	asJSON := fs.Bool("json", false, "print the JSON that the backend loads")
+	asMarkdown := fs.Bool("markdown", false, "print the table of the documentation")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	switch {
+	case *asJSON:
+		return catalogue.WriteJSON(e.stdout)
+	case *asMarkdown:
+		return catalogue.WriteMarkdown(e.stdout)
+	}
+	return catalogue.WriteTable(e.stdout)
+}
+
+func printContents(w io.Writer, c buffer.Contents) error {
+	fmt.Fprintf(w, "file %d B, %d B of it in use; %d B written to flash since the store was made\n\n", c.FileBytes, c.UsedBytes, c.FlashTotal)
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "LANE\tRUN\tSTART\tREPORTS\tTHINNED\tFIRST\tLAST\tBYTES")
+	for _, r := range c.Runs {
+		fmt.Fprintf(tw, "%v\t%016x\t%d\t%d\t%d\t%d\t%d\t%d\n", r.Lane, r.Run.ID, r.Run.Counter, r.Reports, r.Thinned, r.First, r.Last, r.Bytes)
+	}
+	for _, l := range c.Losses {
+		fmt.Fprintf(tw, "\nlost: %d of %v %d to %d of run %016x, %v", l.Count, l.Lane, l.First, l.Last, l.Run, l.Reason)
+	}
+	for _, k := range c.Damaged {
+		fmt.Fprintf(tw, "\ndamaged: %v %d of run %016x", k.Lane, k.Sequence, k.Run.ID)
+	}
+	if len(c.Losses)+len(c.Damaged) > 0 {
+		fmt.Fprintln(tw)
+	}
+	return tw.Flush()
+}
+
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}

@@ -1,0 +1,247 @@
+// Package config reads the agent's configuration file.
+//
+// # What is promised
+//
+//   - Every problem of a file is reported at once, each with its key's name.
+//   - An unknown key is an error: a misspelt key never silently does nothing.
+//   - A key that is left out has a default that is right for a gateway.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"livebox-agent/agent/consent"
+	"livebox-agent/buffer"
+	"livebox-agent/uplink"
+)
+
+// maxBytes bounds the file before it is read.
+const maxBytes = 256 << 10
+
+// Config is the whole configuration, as the TOML file spells it.
+type Config struct {
+	Box      Box           `toml:"box"`
+	Consent  Consent       `toml:"consent"`
+	Sampling Sampling      `toml:"sampling"`
+	Buffer   buffer.Config `toml:"buffer"`
+	Uplink   uplink.Config `toml:"uplink"`
+	Log      Log           `toml:"log"`
+
+	hash uint32
+}
+
+// Box says which box this is and where the agent keeps things on it.
+type Box struct {
+	// ID is the pseudonymous name of the box; empty: the common name of the
+	// certificate.
+	ID string `toml:"id"`
+	// StateDir is on flash: the store of reports, the count of starts.
+	StateDir string `toml:"state_dir"`
+	// RunDir is in memory: the control socket.
+	RunDir string `toml:"run_dir"`
+	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT).
+	MemoryLimit int64 `toml:"memory_limit"`
+}
+
+// Consent says what the customer has granted.
+type Consent struct {
+	Purposes      []string `toml:"purposes"`
+	PolicyVersion uint32   `toml:"policy_version"`
+}
+
+// Set returns the granted purposes; unknown names, which Validate reports,
+// grant nothing.
+func (c Consent) Set() consent.Set {
+	s, _ := consent.Parse(c.Purposes)
+	return s
+}
+
+// Sampling says how often the box is measured.
+type Sampling struct {
+	// Window is the time of one report.
+	Window time.Duration `toml:"window"`
+	// Intervals has, for each source by name, the time between two samples;
+	// a source that is not named keeps its default.
+	Intervals map[string]time.Duration `toml:"intervals"`
+}
+
+// Log says what is logged.
+type Log struct {
+	Level slog.Level `toml:"level"`
+}
+
+// Default returns the configuration of an empty file.
+func Default() Config {
+	return Config{
+		Box: Box{
+			StateDir:    "/var/lib/livebox-agent",
+			RunDir:      "/run/livebox-agent",
+			MemoryLimit: 6 << 20,
+		},
+		Consent:  Consent{Purposes: []string{"essential"}, PolicyVersion: 1},
+		Sampling: Sampling{Window: 5 * time.Minute},
+		Buffer:   buffer.DefaultConfig(),
+		Uplink:   uplink.DefaultConfig(),
+	}
+}
+
+// Load reads and checks the file of that name. sources are the names of all
+// sources that the agent knows. The error joins one for every problem.
+func Load(name string, sources []string) (Config, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return Config{}, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
+	if err != nil {
+		return Config{}, err
+	}
+	if len(b) > maxBytes {
+		return Config{}, fmt.Errorf("%s: larger than %d bytes", name, maxBytes)
+	}
+	c, err := Parse(string(b), sources)
+	if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+// Parse is Load for the text of a file.
+func Parse(text string, sources []string) (Config, error) {
+	c := Default()
+	md, err := toml.Decode(text, &c)
+	if err != nil {
+		if pe, ok := errors.AsType[toml.ParseError](err); ok {
+			if pe.LastKey != "" {
+				return Config{}, fmt.Errorf("line %d: %s: %s", pe.Position.Line, pe.LastKey, pe.Message)
+			}
+			return Config{}, fmt.Errorf("line %d: %s", pe.Position.Line, pe.Message)
+		}
+		return Config{}, err
+	}
+	var errs []error
+	for _, k := range md.Undecoded() {
+		errs = append(errs, fmt.Errorf("%s: unknown key", k))
+	}
+	errs = append(errs, c.validate(sources)...)
+	if err := errors.Join(errs...); err != nil {
+		return Config{}, err
+	}
+	sum := sha256.Sum256([]byte(text))
+	c.hash = binary.BigEndian.Uint32(sum[:4])
+	return c, nil
+}
+
+// Hash returns the first four bytes, big endian, of the SHA-256 of the text
+// that the configuration was read from.
+func (c Config) Hash() uint32 { return c.hash }
+
+// Missing names the files that the configuration speaks of and that cannot be
+// read: the agent runs without them, but reaches no backend.
+func (c Config) Missing() []string {
+	var missing []string
+	for _, f := range []struct{ key, name string }{
+		{"uplink.ca_file", c.Uplink.CAFile},
+		{"uplink.cert_file", c.Uplink.CertFile},
+		{"uplink.key_file", c.Uplink.KeyFile},
+	} {
+		if f.name == "" {
+			continue
+		}
+		r, err := os.Open(f.name)
+		if err != nil {
+			missing = append(missing, fmt.Sprintf("%s: %v", f.key, err))
+			continue
+		}
+		r.Close() //nolint:errcheck // nothing was written
+	}
+	return missing
+}
+
+// Interval returns the configured interval of a source; 0 stands for its
+// default.
+func (c Config) Interval(source string) time.Duration { return c.Sampling.Intervals[source] }
+
+func (c Config) validate(sources []string) []error {
+	var errs []error
+	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	if c.Box.StateDir == "" {
+		bad("box.state_dir: must not be empty")
+	}
+	if c.Box.RunDir == "" {
+		bad("box.run_dir: must not be empty")
+	}
+	if c.Box.ID != "" && !ValidBoxID(c.Box.ID) {
+		bad("box.id: %q: only letters, digits, - and _, at most 64", c.Box.ID)
+	}
+	if c.Box.MemoryLimit < 2<<20 {
+		bad("box.memory_limit: %d is below 2 MiB", c.Box.MemoryLimit)
+	}
+	for _, err := range split(errOf(consent.Parse(c.Consent.Purposes))) {
+		bad("consent.purposes: %w", err)
+	}
+	if c.Consent.PolicyVersion == 0 {
+		bad("consent.policy_version: must be at least 1")
+	}
+	if w := c.Sampling.Window; w < time.Second || w > 24*time.Hour {
+		bad("sampling.window: %v is not between 1s and 24h", w)
+	}
+	for name, d := range c.Sampling.Intervals {
+		if !slices.Contains(sources, name) {
+			bad("sampling.intervals.%s: unknown source (known: %s)", name, strings.Join(sources, ", "))
+			continue
+		}
+		if d < 100*time.Millisecond || d > 24*time.Hour {
+			bad("sampling.intervals.%s: %v is not between 100ms and 24h", name, d)
+		}
+	}
+	for _, err := range split(c.Buffer.Validate()) {
+		bad("buffer.%w", err)
+	}
+	for _, err := range split(c.Uplink.Validate()) {
+		bad("uplink.%w", err)
+	}
+	slices.SortStableFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
+}
+
+// ValidBoxID tells whether id can be one level of an MQTT topic, one token of
+// a NATS subject and a file name.
+func ValidBoxID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for _, r := range id {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func errOf[T any](_ T, err error) error { return err }
+
+// split returns the errors that err joins.
+func split(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a join is looked into, not searched
+		return j.Unwrap()
+	}
+	return []error{err}
+}

@@ -1,0 +1,12 @@
+// Package agent is the daemon: it wires the sources, the window, the buffer
+// and the uplink together, and owns every goroutine.
+//
+// # What is promised
+//
+//   - Sampling goes on whatever happens to the store, the network or the
+//     backend.
+//   - Data without a granted purpose is not collected, and what an earlier
+//     consent left behind is removed at the start.
+//   - A stop that was asked for loses nothing: the open window is sealed and
+//     everything is stored before the program ends.
+package agent

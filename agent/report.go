@@ -1,0 +1,87 @@
+package agent
+
+import (
+	"errors"
+	"time"
+
+	"livebox-agent/buffer"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/uplink/wire"
+)
+
+// seal ends the open window and gives it to the buffer.
+func (a *Agent) seal() {
+	now := a.clock.Mono()
+	a.mu.Lock()
+	opened := a.opened
+	a.opened = now
+	sections := a.window.Seal()
+	a.mu.Unlock()
+	if len(sections) > 0 {
+		a.report(buffer.Windows, opened, now, sections, a.store.Append)
+	}
+}
+
+// event makes a report of e, which happens now if it does not say when.
+func (a *Agent) event(e wire.Event) {
+	if e.At == 0 {
+		e.At = a.clock.Mono()
+	}
+	a.report(buffer.Events, e.At, e.At, eventSections(e), a.store.Append)
+}
+
+// report makes a report, gives it its number and header, and has it kept.
+func (a *Agent) report(lane buffer.Lane, opened, sealed time.Duration, sections []buffer.Section, keep func(buffer.Report) error) {
+	run := a.clock.Start().Run
+	a.order.Lock()
+	defer a.order.Unlock()
+	a.sequences[lane]++
+	k := buffer.Key{Run: buffer.Run(run), Lane: lane, Sequence: a.sequences[lane]}
+	err := keep(buffer.Report{
+		Key:    k,
+		Opened: opened,
+		Sealed: sealed,
+		Header: wire.AppendHeader(nil, wire.Header{
+			Run:       run,
+			Lane:      wire.Lane(lane),
+			Sequence:  k.Sequence,
+			Consent:   a.consent(),
+			Catalogue: catalogue.Hash(),
+			Opened:    opened,
+			Sealed:    sealed,
+		}),
+		Sections: sections,
+	})
+	if err != nil && !errors.Is(err, buffer.ErrNotDurable) {
+		a.log.Error("report not buffered", "lane", lane.String(), "sequence", k.Sequence, "err", err)
+	}
+}
+
+func (a *Agent) consent() wire.Consent {
+	return wire.Consent{PolicyVersion: a.cfg.Consent.PolicyVersion, Purposes: uint32(a.granted)}
+}
+
+// payload is the whole message of a buffered report: what only publishing
+// knows (the name of the box, the wall time of the boot) around what was
+// sealed, which stays as it is. A summary goes only where its columns are
+// gone.
+func (a *Agent) payload(dst []byte, box string, r buffer.Report) []byte {
+	dst = wire.AppendBox(dst, box)
+	dst = append(dst, r.Header...)
+	for _, s := range r.Sections {
+		if s.Fidelity == buffer.Summary && has(r.Sections, s.Purpose, buffer.Columns) {
+			continue
+		}
+		dst = wire.AppendSection(dst, s.Purpose, wire.Fidelity(s.Fidelity), s.Body)
+	}
+	return wire.AppendClock(dst, a.clock.At(r.Key.Run.KernelBoot))
+}
+
+func has(sections []buffer.Section, p catalogue.Purpose, f buffer.Fidelity) bool {
+	for _, s := range sections {
+		if s.Purpose == p && s.Fidelity == f {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,127 @@
+package agent
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"livebox-agent/buffer"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/uplink/wire"
+)
+
+const (
+	// tick is how often the slow duties run.
+	tick = 30 * time.Second
+	// lossesEvery is how long losses gather before an event tells them, so
+	// that a store at its limit does not fill itself with its own ledger.
+	lossesEvery = 10 * time.Minute
+)
+
+// duties does what need not be done at once: what the store has to say and to
+// write, the ledger, the clock, the keys.
+func (a *Agent) duties(ctx context.Context) {
+	ticker := time.NewTicker(min(tick, a.cfg.Sampling.Window, a.cfg.Buffer.SpillAfter))
+	defer ticker.Stop()
+	told := a.clock.Mono() - lossesEvery
+	for {
+		if now := a.clock.Mono(); now-told >= lossesEvery && a.tellLosses() {
+			told = now
+		}
+		a.lookAtClock()
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-a.conditions:
+			a.storeIs(c)
+		case <-a.store.Due():
+			a.tickStore()
+		case <-ticker.C:
+			a.tickStore()
+		}
+	}
+}
+
+// tickStore lets the store write what is due, and what is known of the clock
+// with it: reports that are on flash may be read after a loss of power.
+func (a *Agent) tickStore() {
+	if err := a.store.Tick(); err != nil {
+		return // the store has said so by its condition
+	}
+	if s := a.store.Stats(); s.Events.FlashReports+s.Windows.FlashReports == 0 {
+		return
+	}
+	if err := a.clock.Keep(); err != nil {
+		a.log.Debug("time of boot not kept", "err", err)
+	}
+}
+
+func (a *Agent) lookAtClock() {
+	now := a.clock.Now()
+	a.health.set(wire.HealthClockUnknown, now.Quality == wire.ClockUnknown, "")
+	if now.Quality != wire.ClockSynchronised {
+		return
+	}
+	if _, err := a.keys.Rotate(now.WallAtBoot.Add(a.clock.Mono())); err != nil {
+		a.log.Debug("pseudonym keys not kept", "err", err)
+	}
+}
+
+// onCondition is called by the store, which may be in the middle of taking an
+// event: what follows from it is done later.
+func (a *Agent) onCondition(c buffer.Condition) {
+	select {
+	case a.conditions <- c:
+	default: // a store that changes faster than events are made has said enough
+	}
+}
+
+// storeIs tells the backend how the store stands with its directory.
+func (a *Agent) storeIs(c buffer.Condition) {
+	a.health.set(wire.HealthStoreUnavailable, c.State == buffer.Unavailable, c.Reason)
+	a.health.set(wire.HealthStoreReset, c.State == buffer.Reset, c.Reason)
+	e := wire.Event{Attributes: []wire.Attribute{{Key: "reason", Value: c.Reason}}}
+	switch c.State {
+	case buffer.Unavailable:
+		e.Type = wire.StoreUnavailable
+	case buffer.Reset:
+		e.Type = wire.StoreReset
+		e.Attributes = append(e.Attributes,
+			wire.Attribute{Key: "set_aside", Value: c.SetAside},
+			wire.Attribute{Key: "lost", Value: strconv.FormatInt(c.Lost, 10)})
+	default:
+		return
+	}
+	a.event(e)
+}
+
+// tellLosses makes an event of the ledger, and tells whether there was one.
+func (a *Agent) tellLosses() bool {
+	losses := a.store.Losses()
+	if len(losses) == 0 {
+		return false
+	}
+	e := wire.Event{Type: wire.ReportsLost, At: a.clock.Mono()}
+	for _, l := range losses {
+		e.Losses = append(e.Losses, wireLoss(l))
+	}
+	a.report(buffer.Events, e.At, e.At, eventSections(e), func(r buffer.Report) error {
+		return a.store.SettleLosses(r, losses)
+	})
+	return true
+}
+
+func wireLoss(l buffer.Loss) wire.Loss {
+	return wire.Loss{
+		RunID: l.Run, Lane: wire.Lane(l.Lane), First: l.First, Last: l.Last, Count: l.Count,
+		Reason: wire.LossReason(l.Reason),
+	}
+}
+
+func eventSections(e wire.Event) []buffer.Section {
+	return []buffer.Section{{
+		Purpose:  catalogue.Essential,
+		Fidelity: buffer.EventBody,
+		Body:     wire.AppendEvent(nil, e),
+	}}
+}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -34,10 +36,9 @@ type Config struct {
 	// to flash, Every that between two samples of each source; 0 keeps the
 	// agent's defaults.
 	Window, SpillAfter, Every time.Duration
-	// StateDir replaces Dir's own.
-	StateDir string
-	// Extra is appended to the configuration as it is.
-	Extra string
+	// Set adds keys, or replaces those above: "uplink.backoff_max" to `"1s"`,
+	// a value as TOML spells it.
+	Set map[string]string
 	// Log receives what the agent logs; nil discards it.
 	Log io.Writer
 }
@@ -48,30 +49,49 @@ func (c Config) File() string { return filepath.Join(c.Dir, "agent.toml") }
 // RunDir returns the directory of the control socket.
 func (c Config) RunDir() string { return filepath.Join(c.Dir, "run") }
 
-// Write writes the configuration file: all purposes granted.
-func (c Config) Write() error {
-	state := c.StateDir
-	if state == "" {
-		state = filepath.Join(c.Dir, "state")
+// keys returns the configuration: all purposes granted, and what Config says.
+func (c Config) keys() map[string]string {
+	keys := map[string]string{
+		"box.state_dir":            quote(filepath.Join(c.Dir, "state")),
+		"box.run_dir":              quote(c.RunDir()),
+		"consent.purposes":         `["essential", "support", "personalised", "mobile", "research"]`,
+		"consent.policy_version":   "1",
+		"uplink.broker":            quote(c.Broker),
+		"uplink.ca_file":           quote(c.CAFile),
+		"uplink.cert_file":         quote(c.Box.Cert),
+		"uplink.key_file":          quote(c.Box.Key),
+		"uplink.power_return_wait": `"0s"`,
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "[box]\nstate_dir = %q\nrun_dir = %q\n", state, c.RunDir())
-	fmt.Fprintf(&b, "\n[consent]\npurposes = [\"essential\", \"support\", \"personalised\", \"mobile\", \"research\"]\npolicy_version = 1\n")
-	fmt.Fprintf(&b, "\n[uplink]\nbroker = %q\nca_file = %q\ncert_file = %q\nkey_file = %q\npower_return_wait = \"0s\"\n",
-		c.Broker, c.CAFile, c.Box.Cert, c.Box.Key)
 	if c.SpillAfter > 0 {
-		fmt.Fprintf(&b, "\n[buffer]\nspill_after = %q\n", c.SpillAfter)
+		keys["buffer.spill_after"] = quote(c.SpillAfter)
 	}
 	if c.Window > 0 {
-		fmt.Fprintf(&b, "\n[sampling]\nwindow = %q\n", c.Window)
+		keys["sampling.window"] = quote(c.Window)
 	}
 	if c.Every > 0 {
-		b.WriteString("\n[sampling.intervals]\n")
 		for _, s := range agent.Sources(agent.Env{}) {
-			fmt.Fprintf(&b, "%s = %q\n", s.Describe().Name, c.Every)
+			keys["sampling.intervals."+s.Describe().Name] = quote(c.Every)
 		}
 	}
-	b.WriteString(c.Extra)
+	maps.Copy(keys, c.Set)
+	return keys
+}
+
+// quote writes a value as a string of TOML.
+func quote(v any) string { return fmt.Sprintf("%q", fmt.Sprint(v)) }
+
+// Write writes the configuration file.
+func (c Config) Write() error {
+	tables := make(map[string][]string)
+	for key, value := range c.keys() {
+		i := strings.LastIndexByte(key, '.')
+		tables[key[:i]] = append(tables[key[:i]], key[i+1:]+" = "+value)
+	}
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		slices.Sort(tables[name])
+		fmt.Fprintf(&b, "[%s]\n%s\n\n", name, strings.Join(tables[name], "\n"))
+	}
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}

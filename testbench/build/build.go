@@ -83,13 +83,26 @@ func agent(ctx context.Context, root string, env []string, version, out string) 
 	if err != nil {
 		return fmt.Errorf("build agent: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags=-s -w -buildid= -X main.version="+version, "-o", out, AgentPackage)
+	args := append([]string{"build", "-trimpath", "-buildvcs=false",
+		"-ldflags=-s -w -buildid= -X main.version=" + version, "-o", out}, lean()...)
+	cmd := exec.CommandContext(ctx, "go", append(args, AgentPackage)...)
 	cmd.Dir, cmd.Env = root, env
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", filepath.Base(out), err, bytes.TrimSpace(msg))
 	}
 	return nil
+}
+
+// lean returns the flags that trade speed for size where speed does not
+// matter: without inlining, arm's binary is 0.5 MB smaller (0.2 MB as xz). What
+// runs for every sample, every byte of TLS or every allocation keeps it: our
+// own code, the arithmetic of crypto, and the runtime.
+func lean() []string {
+	flags := []string{"-gcflags=all=-l"}
+	for _, hot := range []string{"livebox-agent/...", "crypto/internal/...", "internal/...", "runtime/..."} {
+		flags = append(flags, "-gcflags="+hot+"=")
+	}
+	return flags
 }
 
 // Version returns the version that the file VERSION in root states: one line

@@ -24,7 +24,8 @@
 //     which.
 //  6. Config.FlashDailyBytes is a hard limit for 24 hours of running. Commits
 //     of windows stretch to fit it, an eighth is kept for events, and every
-//     byte that bbolt writes is counted.
+//     byte that bbolt writes is counted, with what ext4 writes for itself
+//     when the file grows.
 //
 // Each promise has a test of its name in promises_test.go.
 //

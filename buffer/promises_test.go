@@ -492,7 +492,7 @@ func TestEventsHaveBytesOfTheirOwn(t *testing.T) {
 
 // Promise 6, third sentence: what is counted is what is in the file.
 func TestEveryByteIsCounted(t *testing.T) {
-	l := newLab(t)
+	l := newLab(t, func(c *Config) { c.FlashDailyBytes = 64 << 20 })
 	before, err := os.ReadFile(l.path())
 	check(t, err)
 	for seq := uint64(1); seq <= 200; seq++ {

@@ -82,7 +82,7 @@ func openSound(root *os.Root, cfg Config) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.flash = &flash{root: root, db: db, max: cfg.FlashBytes - aside, used: o.used}
+	o.flash = &flash{root: root, db: db, max: cfg.FlashBytes - aside, used: o.used, pages: txPages(db)}
 	return o, nil
 }
 

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"math/bits"
+	"slices"
 
 	"livebox-agent/collector/catalogue"
 )
@@ -35,7 +36,7 @@ func (e *Encoder) column(col Column, rows int, lossless bool) {
 	if readings == 1 {
 		return
 	}
-	c.body(m, &p, e.series)
+	c.body(m, &p, c.series)
 	c.ending(&p)
 }
 
@@ -60,7 +61,8 @@ func (c *codec) column(rows int) Column {
 	var p plan
 	c.kind(m, &p)
 	c.opening(m, &p)
-	series := make([]int64, readings)
+	c.series = slices.Grow(c.series[:0], readings)[:readings]
+	series := c.series
 	series[0] = p.first
 	if p.counter {
 		series[0] = 0
@@ -240,22 +242,21 @@ func (c *codec) presence(rows int, values []int64) int {
 		return rows
 	}
 	n = 0
-	before := 1
+	before := true
 	for i, left := range c.left {
-		context := 3 * before
-		if i > 0 && c.left[i-1] {
-			context++
+		present := i < len(values) && values[i] != Absent
+		context := 0
+		if before {
+			context = 2
 		}
 		if left {
 			context++
 		}
-		present := c.bit(&c.present[context], i < len(values) && values[i] != Absent)
-		before = 0
-		if present {
-			before = 1
+		before = c.bit(&c.present[context], present)
+		if before {
 			n++
 		}
-		c.left[i] = present
+		c.left[i] = before
 	}
 	return n
 }

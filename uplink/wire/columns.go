@@ -59,10 +59,9 @@ type Encoder struct {
 	// whether it is a counter; nil stands for the catalogue's.
 	Steps func(catalogue.ID) (step int64, counter bool)
 
-	codec  codec
-	fresh  *models
-	series []int64        // of the column in hand, in steps
-	index  map[string]int // place of each of codec.instances
+	codec codec
+	fresh *models
+	index map[string]int // place of each of codec.instances
 }
 
 // Steps returns what the catalogue says of a metric: the step to which it is
@@ -91,10 +90,11 @@ type codec struct {
 		instance int
 		name     string // of the newest instance
 	}
-	left   []bool // rows in which the column before has a reading
-	cells  int    // so far
-	width  int    // columns so far
-	broken bool   // decoding: the body cannot be right
+	series []int64 // of the column in hand, in steps
+	left   []bool  // rows in which the column before has a reading
+	cells  int     // so far
+	width  int     // columns so far
+	broken bool    // decoding: the body cannot be right
 }
 
 // A memo is what is remembered of the last column of a metric.
@@ -234,7 +234,7 @@ var quanta = [...]int64{100, 10, 1}
 func (c *codec) table(at *timeline, rows, columns int) (int, int) {
 	n := int64(at.rows) + c.signed(&c.rows, int64(rows)-int64(at.rows))
 	k := c.unsigned(&c.columns, uint64(columns))
-	if n < 0 || n > MaxCells || k > MaxColumns || c.cells+int(n)*(int(k)+1) > MaxCells || c.width+int(k) > MaxColumns {
+	if n < 0 || n > MaxCells || k > MaxColumns || n*int64(k+1) > int64(MaxCells-c.cells) || int(k) > MaxColumns-c.width {
 		c.broken = true
 		return 0, 0
 	}

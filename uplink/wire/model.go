@@ -17,7 +17,7 @@ type models struct {
 	metric                    number
 	// Which rows have a reading.
 	full    prob
-	present [6]prob
+	present [4]prob // by the row above and the column to the left
 	// How a column is coded.
 	sameKind, isCounter prob
 	step, otherStep     number
@@ -55,8 +55,7 @@ func newModels() *models {
 		{&m.sameInstance, even}, {&m.newInstance, even}, {&m.plain, mostly},
 		{&m.successor[0], even}, {&m.successor[1], even},
 		{&m.full, mostly},
-		{&m.present[0], rarely}, {&m.present[1], rarely}, {&m.present[2], rarely},
-		{&m.present[3], mostly}, {&m.present[4], mostly}, {&m.present[5], mostly},
+		{&m.present[0], rarely}, {&m.present[1], even}, {&m.present[2], even}, {&m.present[3], mostly},
 		{&m.sameKind, mostly}, {&m.isCounter, even}, {&m.inPalette, mostly}, {&m.exact, even},
 	} {
 		*p.prob = prob{p.p, confidence}

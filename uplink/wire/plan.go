@@ -13,13 +13,13 @@ const (
 
 // plan says how the column's readings are coded, and sets series to them.
 func (e *Encoder) plan(col Column, readings int, lossless bool) plan {
-	x := e.series[:0]
+	x := e.codec.series[:0]
 	for _, v := range col.Values {
 		if v != Absent && len(x) < readings {
 			x = append(x, v)
 		}
 	}
-	e.series = x
+	e.codec.series = x
 	var p plan
 	p.step, p.counter = e.Steps(col.Metric)
 	if lossless || p.step < 1 || p.step > largestStep {

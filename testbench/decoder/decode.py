@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+"""Decodes livebox-agent messages; written from uplink/wire/SPEC.md alone.
+
+Reads lines "KIND HEX" (KIND: report, columns or summary) and writes one line of
+JSON for each. Needs nothing but Python 3.
+"""
+import json
+import struct
+import sys
+
+ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+CONSTANT, LAST, LINE, MEAN, BOTH, ZERO, PALETTE, TIME = range(8)
+
+
+def wrap(v):  # to 64 bits, two's complement
+    return (v + (1 << 63)) % (1 << 64) - (1 << 63)
+
+
+class Bit:  # SPEC "A decision"
+    def __init__(self, p=0x8000):
+        self.p, self.n = p, 4
+
+
+class Number:  # SPEC "Numbers"
+    def __init__(self, size):
+        self.size = [Bit(65536 // (size + 1)) for _ in range(65)]
+        self.sign = Bit()
+
+
+class Decoder:
+    def __init__(self, body):
+        if body[0] != 1:
+            raise ValueError("unknown format")
+        self.body, self.at = body, 5
+        self.low, self.high = 0, 0xFFFFFFFF
+        self.code = int.from_bytes((body[1:5] + bytes(4))[:4], "big")
+        sizes = dict(first=4, tables=2, rows=4, columns=4, start=10, quantum=1, interval=4, away=1, prefix=1, suffix=3,
+                     metric=2, step=3, other_step=8, total=25, level=6, change=4, newcomer=8, count=2, extent=6, within=4)
+        self.num = {k: Number(v) for k, v in sizes.items()}
+        even, rarely, mostly = 0x8000, 0x1000, 0xF000
+        self.flag = {k: Bit(v) for k, v in dict(same_instance=even, new_instance=even, plain=mostly, full=mostly,
+                     same_kind=mostly, is_counter=even, in_palette=mostly, exact=even).items()}
+        self.successor = [Bit(), Bit()]
+        self.present = [Bit(p) for p in (rarely, even, even, mostly)]
+        self.modes = [[Bit() for _ in range(8)] for _ in range(18)]
+        self.sign = [[Bit(1024 if m == ZERO else even) for _ in range(3)] for m in range(8)]
+        self.stop = [[Bit(prior(level, i)) for i in range(16)] for level in range(14)]
+        self.memo, self.follows, self.names = {}, {}, [b""]
+        self.metric, self.instance, self.newest, self.left = 0, 0, b"", []
+
+    def split(self, mid):
+        one = self.code <= mid
+        if one:
+            self.high = mid
+        else:
+            self.low = mid + 1
+        while self.low >> 24 == self.high >> 24:
+            byte = self.body[self.at] if self.at < len(self.body) else 0
+            self.at += 1
+            self.code = self.code << 8 & 0xFFFFFFFF | byte
+            self.low = self.low << 8 & 0xFFFFFFFF
+            self.high = self.high << 8 & 0xFFFFFFFF | 0xFF
+        return one
+
+    def bit(self, b):
+        rate = 131072 // (2 * b.n + 3)
+        one = self.split(self.low + ((self.high - self.low) * b.p >> 16))
+        b.p += (65535 - b.p) * rate >> 16 if one else -(b.p * rate >> 16)
+        b.n = min(b.n + 1, MEMORY)
+        return one
+
+    def raw(self, n):
+        v = 0
+        for _ in range(n):
+            v = v << 1 | self.split(self.low + (self.high - self.low >> 1))
+        return v
+
+    def sized(self, bits):
+        n = 0
+        while n < 64 and not self.bit(bits[min(n, len(bits) - 1)]):
+            n += 1
+        return n if n < 2 else 1 << n - 1 | self.raw(n - 1)
+
+    def unsigned(self, name):
+        return self.sized(self.num[name].size)
+
+    def signed(self, name):
+        u = self.unsigned(name)
+        return wrap(-u if u and self.bit(self.num[name].sign) else u)
+
+    def residual(self, s, mode):  # SPEC "Residuals"; s is [mean, count, sign]
+        if s[1] == 0:
+            u = self.unsigned("first")
+        else:
+            level, shift = level_of(s[0])
+            u = self.sized(self.stop[level]) << shift | self.raw(shift)
+        negative = bool(u) and self.bit(self.sign[mode][s[2]])
+        if u:
+            s[2] = 2 if negative else 1
+        v, k = min(u, 1 << 56) << 4, min(s[1], 2)
+        s[0] += (v - s[0]) >> k if v > s[0] else -((s[0] - v) >> k)
+        s[1] += 1
+        return wrap(-u if negative else u)
+
+    def identity(self):
+        same = self.bit(self.flag["same_instance"])
+        if not same:
+            if self.bit(self.flag["new_instance"]):
+                shared, rest = self.unsigned("prefix"), self.unsigned("suffix")
+                if self.bit(self.flag["plain"]):
+                    tail = bytes(ALPHABET[self.raw(6)] for _ in range(rest))
+                else:
+                    tail = bytes(self.raw(8) for _ in range(rest))
+                self.newest = self.newest[:shared] + tail
+                self.instance = len(self.names)
+                self.names.append(self.newest)
+            else:
+                self.instance = (self.instance + 1 + self.unsigned("away")) % len(self.names)
+        key = (same, self.metric & 255)
+        if self.bit(self.successor[same]):
+            metric = self.follows.get(key, 0)
+        else:
+            metric = self.metric + self.signed("metric")
+        self.follows[key] = self.metric = metric
+        return metric, self.names[self.instance].hex()
+
+    def times(self, t, rows):  # t is [start, rows, quantum, interval]
+        t[0] += self.signed("start")
+        t[2] = (100, 10, 1)[self.unsigned("quantum")]
+        t[3] += self.signed("interval")
+        s, at = [0, 1, 0], t[0]
+        out = [at]
+        for _ in range(rows - 1):
+            at += (t[3] + self.residual(s, TIME)) * t[2]
+            out.append(at)
+        return out
+
+    def presence(self, rows):
+        if self.bit(self.flag["full"]):
+            self.left = [True] * rows
+            return
+        before = True
+        for i in range(rows):
+            before = self.left[i] = self.bit(self.present[2 * before + self.left[i]])
+
+    def kind(self, metric):
+        m = self.memo.get(metric & 255)
+        if m and self.bit(self.flag["same_kind"]):
+            return m
+        counter = self.bit(self.flag["is_counter"])
+        n = self.unsigned("step")
+        step = (1, 2, 4, 5)[(n - 1) % 4] * 10 ** ((n - 1) // 4) if n else self.unsigned("other_step")
+        m = dict(counter=counter, step=step, level=None, mode=None, mean=0, palette=m["palette"] if m else [])
+        self.memo[metric & 255] = m
+        return m
+
+    def opening(self, m):
+        if m["counter"]:
+            return self.signed("total")
+        m["level"] = self.signed("level") if m["level"] is None else wrap(m["level"] + self.signed("change"))
+        return m["level"]
+
+    def column(self, rows):
+        metric, instance = self.identity()
+        self.presence(rows)
+        n = sum(self.left)
+        values = []
+        if n:
+            m = self.kind(metric)
+            first = self.opening(m)
+            x = self.series(m, 0 if m["counter"] else first, n) if n > 1 else [0 if m["counter"] else first]
+            if m["counter"]:
+                for v in x:
+                    values.append(wrap(first + v * m["step"] if not values else values[-1] + v * m["step"]))
+                if n > 1 and m["step"] > 1 and not self.bit(self.flag["exact"]):
+                    values[-1] = wrap(values[-1] + self.raw((m["step"] - 1).bit_length()))
+            else:
+                values = [wrap(v * m["step"]) for v in x]
+        values = iter(values)
+        return dict(metric=metric, instance=instance, values=[next(values) if p else None for p in self.left])
+
+    def series(self, m, first, n):
+        row = m["counter"] * 9 + (0 if m["mode"] is None else 1 + m["mode"])
+        node = 1
+        for _ in range(3):
+            node = 2 * node + self.bit(self.modes[row][node])
+        mode = node - 8
+        s = [m["mean"], 1, 0] if m["mode"] == mode else [0, 0, 0]
+        m["mode"] = mode
+        if mode == CONSTANT:
+            return [first] * n
+        x, palette = [first], m["palette"]
+        if mode == PALETTE:
+            insert(palette, first)
+        last, before, mean, count = (0, 0, 0, 0) if m["counter"] else (first, first, wrap(first << 4), 1)
+        while len(x) < n:
+            if mode == PALETTE:
+                if self.bit(self.flag["in_palette"]):
+                    v = palette[place(palette, x[-1]) + self.residual(s, PALETTE)]
+                else:
+                    v = wrap(x[-1] + self.signed("newcomer"))
+                    insert(palette, v)
+            else:
+                average = wrap(mean + 8) >> 4
+                expected = {LAST: last, LINE: 2 * last - before, MEAN: average, BOTH: wrap(last + average) >> 1}.get(mode, 0)
+                v = wrap(wrap(expected) + self.residual(s, mode))
+                if count == 0:
+                    before, last, mean = v, v, wrap(v << 4)
+                else:
+                    mean = wrap(mean + (wrap(wrap(v << 4) - mean) >> (1 if count < 2 else 2 if count < 5 else 3)))
+                    before, last = last, v
+                count += 1
+            x.append(v)
+        m["mean"] = s[0]
+        return x
+
+    def summary(self, count):
+        metric, instance = self.identity()
+        count += self.signed("count")
+        m = self.kind(metric)
+        low, extent, mean, last = self.opening(m), self.unsigned("extent"), 0, 0
+        if extent and not m["counter"]:
+            mean, last = self.unsigned("within"), self.unsigned("within")
+        mean, last = (wrap((low + v) * m["step"]) for v in (mean, extent if m["counter"] else last))
+        return dict(metric=metric, instance=instance, count=count, counter=m["counter"], min=wrap(low * m["step"]),
+                    mean=0 if m["counter"] else mean, max=wrap((low + extent) * m["step"]), last=last)
+
+
+MEMORY = 30
+
+
+def prior(level, i):
+    m = 1 + 4 * level if level < 2 else 5 + 2 * (level & 1) << level // 2
+    q = ((m + (10 << i) if i else m) << 16) // (m + (20 << i))
+    p = min(65536 - (q * q >> 16), 62259)
+    return p if i else max(p, 16384)
+
+
+def level_of(mean):
+    n = mean.bit_length()
+    if n < 3:
+        return max(n - 1, 0), 0
+    shift = max(n - 8, 0)
+    return 2 * (n - shift) - 4 + (mean >> n - 2 & 1), shift
+
+
+def place(palette, v):
+    return sum(p < v for p in palette)
+
+
+def insert(palette, v):
+    if v not in palette and len(palette) < 32:
+        palette.insert(place(palette, v), v)
+
+
+def columns(body):
+    d = Decoder(body)
+    tables, t = [], [0, 0, 0, 0]
+    for _ in range(d.unsigned("tables")):
+        rows = t[1] = t[1] + d.signed("rows")
+        width = d.unsigned("columns")
+        times = d.times(t, rows) if rows else []
+        d.left = [True] * rows
+        tables.append(dict(times_ms=times, columns=[d.column(rows) for _ in range(width)]))
+    return tables
+
+
+def summary(body):
+    d = Decoder(body)
+    out = []
+    for _ in range(d.unsigned("columns")):
+        out.append(d.summary(out[-1]["count"] if out else 0))
+    return out
+
+
+def fields(b):  # of a protobuf message: number and value, bytes or unsigned
+    at = 0
+
+    def varint():
+        nonlocal at
+        v = shift = 0
+        while True:
+            v |= (b[at] & 0x7F) << shift
+            shift, at = shift + 7, at + 1
+            if not b[at - 1] & 0x80:
+                return v
+
+    while at < len(b):
+        tag = varint()
+        if tag & 7 == 0:
+            yield tag >> 3, varint()
+        elif tag & 7 == 2:
+            size = varint()
+            yield tag >> 3, b[at:at + size]
+            at += size
+        else:
+            size, form = {1: (8, "<Q"), 5: (4, "<I")}[tag & 7]
+            yield tag >> 3, struct.unpack(form, b[at:at + size])[0]
+            at += size
+
+
+def report(b):
+    r = dict(box="", run=0, lane=0, sequence=0, opened_ms=0, sealed_ms=0, wall_at_boot_ms=0, sections=[])
+    names = {3: "lane", 4: "sequence", 7: "opened_ms", 8: "sealed_ms", 10: "wall_at_boot_ms"}
+    for n, v in fields(b):
+        if n == 1:
+            r["box"] = v.decode()
+        elif n == 2:
+            r["run"] = dict(fields(v)).get(1, 0)
+        elif n == 9:
+            f = dict(fields(v))
+            s = dict(purpose=f.get(1, 0), fidelity=f.get(2, 0))
+            s["body"] = {1: summary, 2: columns}.get(f.get(2), bytes.hex)(f.get(3, b""))
+            r["sections"].append(s)
+        elif n in names:
+            r[names[n]] = v
+    return r
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        kind, data = line.split()
+        print(json.dumps(dict(report=report, columns=columns, summary=summary)[kind](bytes.fromhex(data))))

@@ -169,6 +169,7 @@ func (a *Agent) status(box string, online bool) []byte {
 		Consent:       a.consent(),
 		Catalogue:     catalogue.Hash(),
 		Configuration: a.cfg.Hash(),
+		Capabilities:  a.capabilities(),
 		Health:        a.health.all(),
 		Losses:        a.losses(),
 		Clock:         a.clock.Now(),
@@ -178,12 +179,18 @@ func (a *Agent) status(box string, online bool) []byte {
 			FlashBytes: c.FlashBytes, BufferedRAMBytes: c.BufferedRAMBytes, BufferedFlashBytes: c.BufferedFlashBytes,
 		},
 	}
-	for _, cap := range a.set.Capabilities() {
-		s.Capabilities = append(s.Capabilities, wire.Capability{
-			Source: cap.Source, State: wire.CapabilityState(cap.State), Reason: cap.Reason, Metrics: cap.Metrics,
+	return wire.AppendStatus(nil, s)
+}
+
+// capabilities says what this box gives, in the words of the wire.
+func (a *Agent) capabilities() []wire.Capability {
+	var all []wire.Capability
+	for _, c := range a.set.Capabilities() {
+		all = append(all, wire.Capability{
+			Source: c.Source, State: wire.CapabilityState(c.State), Reason: c.Reason, Metrics: c.Metrics,
 		})
 	}
-	return wire.AppendStatus(nil, s)
+	return all
 }
 
 // Print writes the snapshot for a person.

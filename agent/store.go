@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"time"
@@ -24,11 +25,13 @@ func (a *Agent) duties(ctx context.Context) {
 	ticker := time.NewTicker(min(tick, a.cfg.Sampling.Window, a.cfg.Buffer.SpillAfter))
 	defer ticker.Stop()
 	told := a.clock.Mono() - lossesEvery
+	var said []byte // what the last status said
 	for {
 		if now := a.clock.Mono(); now-told >= lossesEvery && a.tellLosses() {
 			told = now
 		}
 		a.lookAtClock()
+		said = a.tellStatus(said)
 		select {
 		case <-ctx.Done():
 			return
@@ -40,6 +43,16 @@ func (a *Agent) duties(ctx context.Context) {
 			a.tickStore()
 		}
 	}
+}
+
+// tellStatus publishes the status again where it says something new beside
+// its counters, and returns what it says.
+func (a *Agent) tellStatus(said []byte) []byte {
+	says := wire.AppendStatus(nil, wire.Status{Capabilities: a.capabilities(), Health: a.health.all()})
+	if l := a.line.Load(); l != nil && !bytes.Equal(says, said) {
+		l.uplink.StatusChanged()
+	}
+	return says
 }
 
 // tickStore lets the store write what is due, and what is known of the clock

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -182,4 +183,49 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("Parse(%q) let through %+v", text, c)
 		}
 	})
+}
+
+// The example that is shipped has every key with its default.
+func TestExampleIsTheDefaults(t *testing.T) {
+	b, err := os.ReadFile("agent.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(string(b), sources)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Uplink.Broker = "tls://cem.example:8883"
+	want.Uplink.CAFile = "/etc/livebox-agent/ca.pem"
+	want.Uplink.CertFile = "/etc/livebox-agent/box.pem"
+	want.Uplink.KeyFile = "/etc/livebox-agent/box.key"
+	if c.Box != want.Box || c.Buffer != want.Buffer || c.Uplink != want.Uplink || c.Log != want.Log ||
+		c.Sampling.Window != want.Sampling.Window || c.Consent.Set() != want.Consent.Set() {
+		t.Errorf("the example says %+v; the defaults are %+v", c, want)
+	}
+	var keys int
+	for line := range strings.Lines(string(b)) {
+		if k, _, ok := strings.Cut(line, " = "); ok && !strings.HasPrefix(k, "#") {
+			keys++
+		}
+	}
+	if want := countKeys(reflect.TypeFor[Config]()); keys != want {
+		t.Errorf("the example has %d keys; the configuration has %d", keys, want)
+	}
+}
+
+// countKeys counts the keys of a configuration struct but maps.
+func countKeys(t reflect.Type) (n int) {
+	for i := range t.NumField() {
+		f := t.Field(i)
+		switch {
+		case f.Tag.Get("toml") == "" || f.Type.Kind() == reflect.Map:
+		case f.Type.Kind() == reflect.Struct:
+			n += countKeys(f.Type)
+		default:
+			n++
+		}
+	}
+	return n
 }

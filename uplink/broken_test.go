@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"livebox-agent/uplink/wire"
 )
 
 // noCEM is a broker that answers and stores nothing.
@@ -30,12 +32,14 @@ func reportOnly(f func(p *peer, m *packets.PublishPacket)) func(*peer, *packets.
 func strangeAcks(p *peer, m *packets.PublishPacket) {
 	p.puback(m.MessageID)
 	k := parseKey(m.Payload)
+	p.message("cem/v1/box2/ack", wire.AppendAck(nil, wire.Ack{
+		Lanes: []wire.LaneAck{{RunID: k.Run.ID, Lane: k.Lane, Contiguous: k.Sequence}},
+	}))
 	k.Run.ID++
 	p.store(k)
 	p.ack(k)
 	p.message("cem/v1/box1/ack", nil)
 	p.message("cem/v1/box1/ack", []byte("\xff\xff\xff not an ack"))
-	p.message("cem/v1/box2/ack", []byte{1})
 	p.message("", nil)
 }
 

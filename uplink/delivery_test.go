@@ -249,6 +249,120 @@ func TestOnlyOldEnoughReportsAreSentAgain(t *testing.T) {
 	})
 }
 
+func TestNotStoredIsSaidThoughTheLinkNeverLastsThatLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, labConfig(), func(int) script {
+			return script{broker: true, open: func(p *peer) bool {
+				time.AfterFunc(6*time.Minute, func() { p.Close() })
+				return false
+			}}
+		}, nil)
+		r.q.add(windows(1, 3)...)
+		r.run()
+		after(10 * time.Minute)
+		if d := r.sick(HealthNotStored); d != "" {
+			t.Errorf("not_stored after 10m: %s", d)
+		}
+		after(20 * time.Minute)
+		if r.sick(HealthNotStored) == "" {
+			t.Error("not_stored is good after five connections of 6m without an Ack")
+		}
+		r.end()
+	})
+}
+
+func TestFreshWaitsForNoSlowBacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := labConfig()
+		c.BacklogRate, c.BacklogBytes = 1000, 1e6
+		r := newRig(t, c, func(int) script {
+			return script{publish: reportOnly(func(p *peer, m *packets.PublishPacket) {
+				time.AfterFunc(30*time.Second, func() { p.puback(m.MessageID) })
+			})}
+		}, nil)
+		r.q.add(windows(1, 40)...)
+		r.run()
+		after(40 * time.Second) // the newest is through, the slots are full of the backlog
+		r.q.add(window(41))
+		after(time.Second)
+		if !slices.Contains(sequences(r.arrivals(), 1, wire.Windows), 41) {
+			t.Error("fresh window 41 waits for the backlog's PUBACKs")
+		}
+		r.end()
+	})
+}
+
+func TestCEMQuickerThanTheBroker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, labConfig(), func(int) script {
+			return script{publish: reportOnly(func(p *peer, m *packets.PublishPacket) {
+				k := parseKey(m.Payload)
+				p.store(k)
+				p.ack(k)
+				time.AfterFunc(time.Second, func() { p.puback(m.MessageID) })
+			})}
+		}, nil)
+		r.q.add(window(1), event(1))
+		r.run()
+		after(time.Hour)
+		if len(r.news) != 1 || r.q.left() != 0 {
+			t.Errorf("health %v, %d reports left; want not_encrypted+ and the Acks taken", r.news, r.q.left())
+		}
+		r.end()
+	})
+}
+
+func TestAnOutageDoesNotCountAsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, labConfig(), func(n int) script {
+			switch {
+			case n == 1: // accepts, and is gone before the CEM can answer
+				return script{publish: func(p *peer, m *packets.PublishPacket) {
+					p.puback(m.MessageID)
+					time.AfterFunc(time.Second, func() { p.Close() })
+				}}
+			case n < 12:
+				return script{open: func(*peer) bool { return true }}
+			}
+			return script{}
+		}, nil)
+		r.q.add(window(1))
+		r.run()
+		after(5 * time.Hour)
+		if slices.Contains(r.news, HealthNotStored+"+") {
+			t.Errorf("health %v; want no not_stored: the broker was away", r.news)
+		}
+		if r.q.left() != 0 {
+			t.Errorf("%d reports left; want 0", r.q.left())
+		}
+		r.end()
+	})
+}
+
+func TestFreshEventGoesBeforeFreshWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := labConfig()
+		c.Window = 1
+		r := newRig(t, c, func(int) script {
+			return script{publish: func(p *peer, m *packets.PublishPacket) {
+				time.AfterFunc(10*time.Second, func() { p.puback(m.MessageID) })
+			}}
+		}, nil)
+		r.run()
+		after(time.Minute)
+		r.q.add(window(1))
+		after(time.Second) // in flight: nothing else may go
+		r.q.add(window(2))
+		r.q.add(event(1))
+		after(time.Minute)
+		as := r.arrivals()
+		if len(as) != 3 || as[1].key != event(1) {
+			t.Errorf("arrivals %v; want window 1, event 1, window 2", as)
+		}
+		r.end()
+	})
+}
+
 func TestNotStoredEndsWhenTheCEMComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		back := false

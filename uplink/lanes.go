@@ -84,7 +84,7 @@ func (l *lane) nextFresh() (Item, bool) {
 
 // nextOld gives the next report of the round and steps over it. It ends the
 // round where there is none.
-func (l *lane) nextOld(now time.Time, inFlight map[Key]bool, p pacer) (Item, bool) {
+func (l *lane) nextOld(now time.Time, flying map[Key]flight, p pacer) (Item, bool) {
 	for l.round {
 		it, ok := l.queue.Next(l.id, l.at)
 		if !ok || it.Key.Compare(l.end) > 0 {
@@ -92,7 +92,7 @@ func (l *lane) nextOld(now time.Time, inFlight map[Key]bool, p pacer) (Item, boo
 			break
 		}
 		l.at = it.Key
-		if _, busy := inFlight[it.Key]; busy || it.Key == l.skip {
+		if _, busy := flying[it.Key]; busy || it.Key == l.skip {
 			continue
 		}
 		l.resent++

@@ -168,8 +168,8 @@ func (l *link) why() error {
 // the broker publishes the last will.
 func (l *link) close() {
 	l.guard.Close()
-	// Also where the connection is gone already: this is what ends the client's
-	// goroutines.
+	// Where the library has not noticed yet, this ends its goroutines; where it
+	// is about to, this waits for them.
 	l.client.Disconnect(uint(quiesce.Milliseconds()))
 	l.end()
 	l.mu.Lock()

@@ -63,6 +63,12 @@ type publication struct {
 	err     error
 }
 
+// A flight is a report between Publish and PUBACK.
+type flight struct {
+	old    bool // of the backlog
+	stored bool // the CEM was quicker than the broker
+}
+
 // A session is the traffic of one link. All its fields belong to the
 // goroutine of Run; the publisher and its waiters get and give publications
 // over channels that are wide enough for all that may be in flight.
@@ -74,10 +80,10 @@ type session struct {
 	over    chan struct{} // closed at the end
 	workers sync.WaitGroup
 
-	flying map[Key]bool // reports in flight; true: of the backlog
-	old    int          // how many of them are of the backlog
-	burst  int          // old events that may still go unpaced
-	paceAt time.Time    // when the next old report may go
+	flying map[Key]flight
+	old    int       // how many in flight are of the backlog
+	burst  int       // old events that may still go unpaced
+	paceAt time.Time // when the next old report may go
 
 	statusDirty, statusFlying bool
 	statusAt                  time.Time // when the next may go
@@ -91,7 +97,7 @@ func (u *Uplink) serve(ctx context.Context, l *link) *Error {
 		out:     make(chan publication, u.cfg.Window+2),
 		settled: make(chan publication, u.cfg.Window+2),
 		over:    make(chan struct{}),
-		flying:  make(map[Key]bool, u.cfg.Window),
+		flying:  make(map[Key]flight, u.cfg.Window),
 		burst:   eventBurst, statusDirty: true,
 	}
 	s.workers.Go(s.publish)
@@ -139,6 +145,9 @@ func (s *session) run(ctx context.Context) *Error {
 				s.u.lanes[i].more = true
 			}
 		case <-s.u.statusChanged:
+			s.statusDirty = true
+		case <-s.u.kicked:
+			// The connection may be of a WAN that is gone: the PUBACK tells.
 			s.statusDirty = true
 		case <-timer.C:
 		}
@@ -211,7 +220,7 @@ func (s *session) launch(it Item, l *lane, old bool) int {
 	if l.id == wire.Events {
 		topic = s.u.topic("event")
 	}
-	s.flying[it.Key] = old
+	s.flying[it.Key] = flight{old: old}
 	if old {
 		s.old++
 	}
@@ -258,11 +267,12 @@ func (s *session) publish() {
 
 // settle takes in how a publication went. An error ends the connection.
 func (s *session) settle(p publication) *Error {
+	f := s.flying[p.key]
 	switch p.kind {
 	case kindStatus:
 		s.statusFlying = false
 	case kindReport:
-		if s.flying[p.key] {
+		if f.old {
 			s.old--
 		}
 		delete(s.flying, p.key)
@@ -283,14 +293,18 @@ func (s *session) settle(p publication) *Error {
 		s.u.count(func(st *Stats) { st.Acknowledged += uint64(n) })
 		return nil
 	}
-	s.u.lane(p.key.Lane).accepted(p.key, p.again, time.Now(), s.u.pace)
+	if !f.stored {
+		s.u.lane(p.key.Lane).accepted(p.key, p.again, time.Now(), s.u.pace)
+	}
 	return nil
 }
 
-// drain takes in what was settled before the link was lost.
+// drain takes in what came before the link was lost.
 func (s *session) drain() {
 	for {
 		select {
+		case m := <-s.link.acks:
+			s.acknowledge(m)
 		case p := <-s.settled:
 			if p.err == nil {
 				_ = s.settle(p) // nil where p.err is
@@ -319,6 +333,12 @@ func (s *session) acknowledge(payload []byte) {
 		n := s.u.o.Queue.Ack(la.RunID, la.Lane, la.Contiguous, la.Ranges)
 		l.acknowledged(la, n, time.Now(), s.u.pace)
 		removed += n
+		for k, f := range s.flying {
+			if k.Lane == la.Lane && k.Run.ID == la.RunID && covers(la, k.Sequence) {
+				f.stored = true
+				s.flying[k] = f
+			}
+		}
 	}
 	s.u.count(func(st *Stats) { st.Acks++; st.Acknowledged += uint64(removed) })
 }

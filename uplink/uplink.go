@@ -272,7 +272,7 @@ func (u *Uplink) health(code string, bad bool, detail string) {
 }
 
 // Kick says that the WAN came up: the wait for the next attempt may become
-// shorter, but stays random.
+// shorter, but stays random; a connection there is, is put to the test.
 func (u *Uplink) Kick() { poke(u.kicked) }
 
 // StatusChanged has the status published again, soon.

@@ -199,6 +199,7 @@ func TestStatusIsPublishedWhenItChangesButNotInALoop(t *testing.T) {
 }
 
 func TestFirstConnectionWaitsAfterPowerReturn(t *testing.T) {
+	first := map[string]time.Duration{}
 	for _, tt := range []struct {
 		name        string
 		warm        bool
@@ -224,12 +225,17 @@ func TestFirstConnectionWaitsAfterPowerReturn(t *testing.T) {
 				if len(r.dials) != 1 {
 					t.Fatalf("%d connections; want 1", len(r.dials))
 				}
-				if d := r.dials[0].Sub(start); d < tt.least || d > tt.most {
+				d := r.dials[0].Sub(start)
+				if d < tt.least || d > tt.most {
 					t.Errorf("first connection after %v; want %v to %v", d, tt.least, tt.most)
 				}
+				first[tt.name] = d
 				r.end()
 			})
 		})
+	}
+	if a, b := first["box started"], first["box started, WAN came up"]; a != b {
+		t.Errorf("first connection after %v, and %v with a kick; want no difference", a, b)
 	}
 }
 
@@ -275,29 +281,44 @@ func TestRetryAfterOfTheCEMIsHonoured(t *testing.T) {
 	})
 }
 
-func TestSilentPeerIsNoticedByTheKeepalive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		gone := make(chan struct{})
-		r := newRig(t, labConfig(), func(n int) script {
-			if n > 1 {
-				return script{}
-			}
-			return script{publish: func(p *peer, m *packets.PublishPacket) { // the status
-				p.puback(m.MessageID)
-				<-gone
-			}}
-		}, nil)
-		r.run()
-		after(20 * time.Minute)
-		if d, _ := r.count(); d != 2 {
-			t.Errorf("%d connections 20m after the peer fell silent; want 2", d)
-		}
-		if r.u.Stats().Failures[ClassTimeout] != 1 {
-			t.Errorf("failures %v; want one timeout", r.u.Stats().Failures)
-		}
-		close(gone)
-		r.end()
-	})
+func TestSilentPeerIsNoticed(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		kick bool
+		most time.Duration
+	}{
+		{"by the keepalive", false, 10 * time.Minute},
+		{"when the WAN comes up", true, 2 * time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				gone := make(chan struct{})
+				r := newRig(t, labConfig(), func(n int) script {
+					if n > 1 {
+						return script{}
+					}
+					return script{publish: func(p *peer, m *packets.PublishPacket) { // the status
+						p.puback(m.MessageID)
+						<-gone
+					}}
+				}, nil)
+				r.run()
+				after(30 * time.Second)
+				if tt.kick {
+					r.u.Kick()
+				}
+				after(tt.most)
+				if d, _ := r.count(); d != 2 {
+					t.Errorf("%d connections %v after the peer fell silent; want 2", d, tt.most)
+				}
+				if r.u.Stats().Failures[ClassTimeout] != 1 {
+					t.Errorf("failures %v; want one timeout", r.u.Stats().Failures)
+				}
+				close(gone)
+				r.end()
+			})
+		})
+	}
 }
 
 func TestFailuresHaveAClassAndSayWhatToDo(t *testing.T) {

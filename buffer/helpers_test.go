@@ -34,21 +34,21 @@ type lab struct {
 	told  chan Condition
 }
 
-func newLab(t testing.TB, change ...func(*Config)) *lab {
-	t.Helper()
+func newLab(tb testing.TB, change ...func(*Config)) *lab {
+	tb.Helper()
 	l := &lab{
-		t: t, clock: new(fakeClock), cfg: DefaultConfig(),
-		dir: filepath.Join(t.TempDir(), "buffer"), told: make(chan Condition, 16),
+		t: tb, clock: new(fakeClock), cfg: DefaultConfig(),
+		dir: filepath.Join(tb.TempDir(), "buffer"), told: make(chan Condition, 16),
 	}
 	l.clock.advance(time.Minute)
 	for _, fn := range change {
 		fn(&l.cfg)
 	}
 	if err := l.cfg.Validate(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	l.open()
-	t.Cleanup(func() { l.Close() })
+	tb.Cleanup(func() { l.Close() })
 	return l
 }
 
@@ -184,10 +184,10 @@ func (l *lab) wantSequences(lane Lane, want ...uint64) {
 }
 
 // wantSame compares a report with what was appended.
-func wantSame(t testing.TB, want, got Report) {
-	t.Helper()
+func wantSame(tb testing.TB, want, got Report) {
+	tb.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Fatalf("report %d (-want +got):\n%s", want.Key.Sequence, diff)
+		tb.Fatalf("report %d (-want +got):\n%s", want.Key.Sequence, diff)
 	}
 }
 
@@ -230,9 +230,16 @@ func (l *lab) dirBytes() (n int64) {
 
 func (l *lab) path() string { return filepath.Join(l.dir, storeName) }
 
-func wantErr(t testing.TB, what string, err, want error) {
-	t.Helper()
+func wantErr(tb testing.TB, what string, err, want error) {
+	tb.Helper()
 	if !errors.Is(err, want) {
-		t.Errorf("%s = %v; want %v", what, err, want)
+		tb.Errorf("%s = %v; want %v", what, err, want)
+	}
+}
+
+func check(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
 	}
 }

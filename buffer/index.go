@@ -44,12 +44,9 @@ func (x *laneIndex) search(k Key) (int, bool) {
 	return i, i < len(x.entries) && x.key(i).Compare(k) == 0
 }
 
-// add puts e in its place; false if there is one of that key.
-func (x *laneIndex) add(k Key, e entry) bool {
-	i, found := x.search(k)
-	if found {
-		return false
-	}
+// add puts e in its place; the caller knows that there is none of that key.
+func (x *laneIndex) add(k Key, e entry) {
+	i, _ := x.search(k)
 	switch {
 	case i > 0 && *x.entries[i-1].run == k.Run:
 		e.run = x.entries[i-1].run
@@ -61,7 +58,6 @@ func (x *laneIndex) add(k Key, e entry) bool {
 	e.seq = k.Sequence
 	x.entries = slices.Insert(x.entries, i, e)
 	x.count(&e, 1)
-	return true
 }
 
 // count adds or takes away what e stands for in the sums.

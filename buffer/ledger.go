@@ -106,8 +106,7 @@ func join(a, b Loss) Loss {
 // close joins other ranges that losses[i] has grown up to.
 func (g *ledger) close(i int) {
 	grown := g.losses[i]
-	for j := len(g.losses) - 1; j >= 0; j-- {
-		l := g.losses[j]
+	for j, l := range g.losses {
 		if j == i || !l.sameKind(grown) || l.First > inc(grown.Last) || grown.First > inc(l.Last) {
 			continue
 		}

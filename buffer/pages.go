@@ -128,7 +128,7 @@ func (p *pages) readMeta(id int64) error {
 	}
 	m, ne := b[pageHeaderLen:], binary.NativeEndian
 	sum := fnv.New64a()
-	sum.Write(m[:metaSumAt]) //nolint:errcheck // a hash takes everything
+	sum.Write(m[:metaSumAt])
 	root, count, txid := ne.Uint64(m[16:]), ne.Uint64(m[40:]), ne.Uint64(m[48:])
 	switch magic := ne.Uint32(m); {
 	case magic == 0xEDDA0CED:

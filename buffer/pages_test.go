@@ -15,20 +15,21 @@ import (
 
 // smallStore returns the bytes of a store with events 1…3 and windows 1…6, the
 // last of them thinned.
-func smallStore(t testing.TB) []byte {
-	l := newLab(t)
+func smallStore(tb testing.TB) []byte {
+	tb.Helper()
+	l := newLab(tb)
 	for seq := uint64(1); seq <= 3; seq++ {
-		check(t, l.Append(l.event(seq)))
+		check(tb, l.Append(l.event(seq)))
 	}
 	for seq := uint64(1); seq <= 6; seq++ {
-		check(t, l.Append(l.window(seq)))
-		check(t, l.Spill("test"))
+		check(tb, l.Append(l.window(seq)))
+		check(tb, l.Spill("test"))
 	}
 	k := l.window(1).Key
 	l.ledger.add(k, Full)
-	check(t, l.Close())
+	check(tb, l.Close())
 	b, err := os.ReadFile(l.path())
-	check(t, err)
+	check(tb, err)
 	return b
 }
 
@@ -44,11 +45,11 @@ func TestEveryDamagedPageIsSurvived(t *testing.T) {
 			want[fmt.Sprint(r.Key.Lane, seq)] = r
 		}
 	}
-	offsets := []int{0, 8, 9, 10, 11, 12, 15, 16, 20, 24, 28, 32, 40, 48, 56, 64, 72, 500, 2000, 4095}
+	offsets := []int{0, 8, 10, 11, 12, 15, 16, 20, 24, 28, 40, 48, 56, 72, 2000}
 	harmless, reset := 0, 0
 	for page := range len(good) / pageSize {
 		for _, off := range offsets {
-			for _, mask := range []byte{1, 0x80, 0xff} {
+			for _, mask := range []byte{1, 0xff} {
 				b := bytes.Clone(good)
 				b[page*pageSize+off] ^= mask
 				check(t, os.WriteFile(l.path(), b, 0o600))

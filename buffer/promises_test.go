@@ -327,46 +327,42 @@ func TestSettledLossesAreInTheEventOrInTheLedger(t *testing.T) {
 func TestBadDirectoryStopsNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		prepare func(t *testing.T, l *lab)
+		prepare func(l *lab) error
 		want    State
 	}{
-		{"absent", func(t *testing.T, l *lab) { check(t, os.RemoveAll(l.dir)) }, OK},
-		{"empty file", func(t *testing.T, l *lab) { check(t, os.WriteFile(l.path(), nil, 0o600)) }, Reset},
-		{"foreign", func(t *testing.T, l *lab) { check(t, os.WriteFile(l.path(), body(100000, 1), 0o600)) }, Reset},
-		{"text", func(t *testing.T, l *lab) { check(t, os.WriteFile(l.path(), []byte("hello\n"), 0o600)) }, Reset},
-		{"cut off", func(t *testing.T, l *lab) { check(t, os.Truncate(l.path(), 20000)) }, Reset},
-		{"a directory", func(t *testing.T, l *lab) {
-			check(t, os.Remove(l.path()))
-			check(t, os.Mkdir(l.path(), 0o700))
-			check(t, os.WriteFile(l.path()+"/x", nil, 0o600))
+		{"absent", func(l *lab) error { return os.RemoveAll(l.dir) }, OK},
+		{"empty file", func(l *lab) error { return os.WriteFile(l.path(), nil, 0o600) }, Reset},
+		{"foreign", func(l *lab) error { return os.WriteFile(l.path(), body(100000, 1), 0o600) }, Reset},
+		{"text", func(l *lab) error { return os.WriteFile(l.path(), []byte("hello\n"), 0o600) }, Reset},
+		{"cut off", func(l *lab) error { return os.Truncate(l.path(), 20000) }, Reset},
+		{"a directory", func(l *lab) error {
+			return errors.Join(os.Remove(l.path()), os.Mkdir(l.path(), 0o700), os.WriteFile(l.path()+"/x", nil, 0o600))
 		}, Reset},
-		{"a link to elsewhere", func(t *testing.T, l *lab) {
-			check(t, os.Remove(l.path()))
-			check(t, os.Symlink("/etc/passwd", l.path()))
+		{"a link to elsewhere", func(l *lab) error {
+			return errors.Join(os.Remove(l.path()), os.Symlink("/etc/passwd", l.path()))
 		}, Reset},
-		{"the directory is a file", func(t *testing.T, l *lab) {
-			check(t, os.RemoveAll(l.dir))
-			check(t, os.WriteFile(l.dir, nil, 0o600))
+		{"the directory is a file", func(l *lab) error {
+			return errors.Join(os.RemoveAll(l.dir), os.WriteFile(l.dir, nil, 0o600))
 		}, Unavailable},
-		{"the parent is a file", func(t *testing.T, l *lab) { l.dir = l.path() + "/deeper" }, Unavailable},
-		{"above the limit", func(t *testing.T, l *lab) {
+		{"the parent is a file", func(l *lab) error { l.dir = l.path() + "/deeper"; return nil }, Unavailable},
+		{"above the limit", func(l *lab) error {
 			l.cfg.FlashDailyBytes = 64 << 20
 			l.open()
 			for seq := uint64(2); seq <= 400; seq++ {
-				check(t, l.Append(l.window(seq)))
+				l.append(l.window(seq))
 				if seq%50 == 0 {
 					l.spill()
 				}
 			}
-			check(t, l.Close())
 			l.cfg.FlashBytes = 1 << 20
+			return l.Close()
 		}, Reset},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l := newLab(t)
 			l.append(l.event(1), l.window(1))
 			check(t, l.Close())
-			tt.prepare(t, l)
+			check(t, tt.prepare(l))
 			l.open()
 			c := l.wantCondition(tt.want)
 			if tt.want != OK && c.Reason == "" {
@@ -398,13 +394,6 @@ func TestBadDirectoryStopsNothing(t *testing.T) {
 				t.Errorf("directory takes %d", n)
 			}
 		})
-	}
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

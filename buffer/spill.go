@@ -43,7 +43,7 @@ func (s *Store) appendEvent(r Report, settled []Loss) error {
 	s.ledger.settle(settled)
 	if err != nil {
 		s.insert(&r)
-		return fmt.Errorf("append event: %w: %v", ErrNotDurable, err)
+		return fmt.Errorf("append event: %w: %s", ErrNotDurable, err.Error())
 	}
 	core, _ := r.sizes()
 	s.index[Events-1].add(r.Key, entry{core: uint32(core)})
@@ -88,7 +88,7 @@ func (s *Store) Spill(reason string) error {
 	s.io.Lock()
 	defer s.io.Unlock()
 	if err := s.drain(allWindows, reason); err != nil {
-		return fmt.Errorf("spill: %w: %v", ErrNotDurable, err)
+		return fmt.Errorf("spill: %w: %s", ErrNotDurable, err.Error())
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	if left := s.index[0].inRAM + s.index[1].inRAM; left > 0 && err != nil {
-		err = fmt.Errorf("close: %w: %d reports: %v", ErrNotDurable, left, err)
+		err = fmt.Errorf("close: %w: %d reports: %s", ErrNotDurable, left, err.Error())
 	}
 	s.mu.Unlock()
 

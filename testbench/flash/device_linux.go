@@ -56,18 +56,18 @@ func NewDevice(size int64) (d *Device, err error) {
 	}
 	out, err := exec.Command("losetup", "--find", "--show", "--direct-io=on", image).Output()
 	if err != nil {
-		return nil, fmt.Errorf("%w: losetup: %v", ErrNoDevice, err)
+		return nil, fmt.Errorf("%w: losetup: %w", ErrNoDevice, err)
 	}
 	d.loop = strings.TrimSpace(string(out))
 	if err := unix.Mount(d.loop, d.Dir, "ext4", unix.MS_NOATIME, "data=ordered"); err != nil {
-		return nil, fmt.Errorf("%w: mount: %v", ErrNoDevice, err)
+		return nil, fmt.Errorf("%w: mount: %w", ErrNoDevice, err)
 	}
 	return d, nil
 }
 
 func run(name string, args ...string) error {
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%w: %s: %v %s", ErrNoDevice, name, err, out)
+		return fmt.Errorf("%w: %s: %w %s", ErrNoDevice, name, err, out)
 	}
 	return nil
 }

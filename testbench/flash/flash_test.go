@@ -70,7 +70,11 @@ func TestFullAndReadOnlyFileSystemsStopNothing(t *testing.T) {
 	if err := unix.Mount("none", dir, "tmpfs", 0, "size=256k"); err != nil {
 		t.Skip("no tmpfs:", err)
 	}
-	defer unix.Unmount(dir, unix.MNT_DETACH)
+	defer func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
 	b := NewBox(filepath.Join(dir, "buffer"), buffer.DefaultConfig())
 	defer b.Close()
 	for b.Condition().State == buffer.OK {

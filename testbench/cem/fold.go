@@ -254,11 +254,13 @@ func (f folding) event(body []byte, run *run) error {
 		case l.Reason == wire.LostThinned:
 			f.box.totals.Thinned += l.Count
 		}
-		if len(f.box.losses) == maxLosses {
-			f.box.losses = f.box.losses[1:]
-		}
-		f.box.losses = append(f.box.losses, l)
+		f.box.losses = push(f.box.losses, l, maxLosses)
 	}
+	kept := Event{Run: run.id, Event: wire.Event{Type: e.Type, At: e.At}}
+	for _, a := range e.Attributes[:min(len(e.Attributes), maxAttributes)] {
+		kept.Attributes = append(kept.Attributes, wire.Attribute{Key: clip(a.Key), Value: clip(a.Value)})
+	}
+	f.box.events = push(f.box.events, kept, maxEvents)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package cem
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -382,7 +383,19 @@ func TestMemoryOfABoxIsBounded(t *testing.T) {
 		send(b, w)
 	}
 	send(b, eventReport(run1, 1, wire.Event{Type: wire.ReportsLost, Losses: losses}))
+	for i := range uint64(2 * maxEvents) {
+		send(b, eventReport(run1, i+2, wire.Event{
+			Type: wire.StoreReset, At: time.Duration(i) * time.Second,
+			Attributes: slices.Repeat([]wire.Attribute{{Key: "k", Value: strings.Repeat("v", 1000)}}, 2*maxAttributes),
+		}))
+	}
 	s := b.snapshot()
+	if len(s.Events) != maxEvents || len(s.Events[0].Attributes) != maxAttributes || len(s.Events[0].Attributes[0].Value) != maxText {
+		t.Errorf("%d events; want %d, with bounded attributes", len(s.Events), maxEvents)
+	}
+	if last := s.Events[maxEvents-1]; last.At != (2*maxEvents-1)*time.Second || last.Run != run1.ID {
+		t.Errorf("last event %v of run %x; want the last that came", last.At, last.Run)
+	}
 	if len(s.Runs) != maxRuns || len(s.Values) != maxValues || len(s.Losses) != maxLosses || len(s.Undecodable) != maxUndecodable {
 		t.Errorf("%d runs, %d values, %d losses, %d kept; want %d, %d, %d, %d", len(s.Runs), len(s.Values),
 			len(s.Losses), len(s.Undecodable), maxRuns, maxValues, maxLosses, maxUndecodable)

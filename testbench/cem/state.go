@@ -19,6 +19,10 @@ const (
 	maxValues = 4096
 	// maxLosses bounds the ranges that the ledger told; the sums go on.
 	maxLosses = 256
+	// maxEvents bounds the events kept, oldest first out, and maxAttributes what
+	// each may carry.
+	maxEvents     = 32
+	maxAttributes = 16
 	// maxUndecodable bounds what is kept for inspection, oldest first out.
 	maxUndecodable = 4
 	// maxKept is how much is kept of each, in bytes.
@@ -40,7 +44,9 @@ type BoxState struct {
 	// Values are the latest readings, in order of metric and instance.
 	Values []Value
 	// Losses are the last ranges that the box's ledger told.
-	Losses      []wire.Loss
+	Losses []wire.Loss
+	// Events are the last that came, without their losses, as they came.
+	Events      []Event
 	Undecodable []Undecodable
 	Totals
 }
@@ -153,6 +159,13 @@ func (v Value) Age(now time.Time) time.Duration {
 	return now.Sub(v.Received)
 }
 
+// An Event is something that happened on a box. Its attributes are shared and
+// must not be changed.
+type Event struct {
+	Run uint64
+	wire.Event
+}
+
 // An Undecodable is a message that made no sense.
 type Undecodable struct {
 	Subject        string
@@ -198,6 +211,7 @@ type box struct {
 	runs        map[uint64]*run
 	values      map[valueKey]Value
 	losses      []wire.Loss
+	events      []Event
 	undecodable []Undecodable
 	totals      Totals
 	clock       uint64 // counts messages, for run.heard
@@ -232,17 +246,22 @@ func (b *box) run(id uint64, counter, kernelBoot uint32) *run {
 func (b *box) keep(u Undecodable) {
 	u.Payload = slices.Clone(u.Payload[:min(len(u.Payload), maxKept)])
 	u.Reason = clip(u.Reason)
-	if len(b.undecodable) == maxUndecodable {
-		b.undecodable = slices.Delete(b.undecodable, 0, 1)
+	b.undecodable = push(b.undecodable, u, maxUndecodable)
+}
+
+// push appends to a list of at most so many, the oldest going first.
+func push[T any](list []T, e T, most int) []T {
+	if len(list) == most {
+		list = slices.Delete(list, 0, 1)
 	}
-	b.undecodable = append(b.undecodable, u)
+	return append(list, e)
 }
 
 // snapshot copies the state for others to read.
 func (b *box) snapshot() BoxState {
 	s := BoxState{
 		Box: b.name, Online: b.online, Status: b.status, Totals: b.totals,
-		Losses: slices.Clone(b.losses), Undecodable: slices.Clone(b.undecodable),
+		Losses: slices.Clone(b.losses), Events: slices.Clone(b.events), Undecodable: slices.Clone(b.undecodable),
 		Values: make([]Value, 0, len(b.values)), Runs: make([]RunState, 0, len(b.runs)),
 	}
 	for _, v := range b.values {

@@ -47,7 +47,6 @@ type trial struct {
 	essential, support *counting
 	personalised       *counting
 	extra              []collector.Source
-	log                strings.Builder
 }
 
 func newTrial(t *testing.T, purposes ...string) *trial {
@@ -226,6 +225,7 @@ func TestSamplingGoesOnWithoutStoreAndBackend(t *testing.T) {
 		spoil func(t *testing.T, c *config.Config)
 	}{
 		{"state directory below a file", func(t *testing.T, c *config.Config) {
+			t.Helper()
 			f := filepath.Join(t.TempDir(), "file")
 			if err := os.WriteFile(f, nil, 0o600); err != nil {
 				t.Fatal(err)
@@ -233,6 +233,7 @@ func TestSamplingGoesOnWithoutStoreAndBackend(t *testing.T) {
 			c.Box.StateDir = filepath.Join(f, "state")
 		}},
 		{"store is no store", func(t *testing.T, c *config.Config) {
+			t.Helper()
 			if err := os.MkdirAll(c.Box.StateDir, 0o700); err != nil {
 				t.Fatal(err)
 			}

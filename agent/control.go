@@ -30,7 +30,7 @@ func (a *Agent) serveControl(ctx context.Context) {
 		a.log.Warn("no control socket: the status command will not work", "err", err)
 		return
 	}
-	stop := context.AfterFunc(ctx, func() { l.Close() }) //nolint:errcheck // only ends the loop
+	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	var answers sync.WaitGroup
 	defer answers.Wait()
@@ -41,12 +41,12 @@ func (a *Agent) serveControl(ctx context.Context) {
 		}
 		if err != nil {
 			a.log.Warn("control socket ended", "err", err)
-			l.Close() //nolint:errcheck // it is of no more use
+			l.Close()
 			return
 		}
 		answers.Go(func() {
-			defer c.Close()                         //nolint:errcheck // the asker sees a short answer
-			c.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // a dead connection fails below
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience)) //nolint:errcheck // a dead connection fails where it is used
 			if err := a.answer(c); err != nil && ctx.Err() == nil {
 				a.log.Debug("control connection broke", "err", err)
 			}
@@ -63,7 +63,7 @@ func listen(name string) (net.Listener, error) {
 		return nil, err
 	}
 	if c, err := net.DialTimeout("unix", name, time.Second); err == nil {
-		c.Close() //nolint:errcheck // it was only to see
+		c.Close()
 		return nil, fmt.Errorf("%s: another agent answers there", name)
 	}
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -74,7 +74,7 @@ func listen(name string) (net.Listener, error) {
 		return nil, err
 	}
 	if err := os.Chmod(name, 0o600); err != nil {
-		l.Close() //nolint:errcheck // the first error says it
+		l.Close()
 		return nil, err
 	}
 	return l, nil
@@ -89,9 +89,9 @@ func Ask(ctx context.Context, runDir string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	defer c.Close() //nolint:errcheck // nothing was written
+	defer c.Close()
 	if t, ok := ctx.Deadline(); ok {
-		c.SetDeadline(t) //nolint:errcheck // a dead connection fails below
+		c.SetDeadline(t) //nolint:errcheck // a dead connection fails where it is used
 	}
 	var s Snapshot
 	if err := json.NewDecoder(io.LimitReader(c, maxSnapshot)).Decode(&s); err != nil {

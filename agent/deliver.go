@@ -87,7 +87,7 @@ func commonName(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer f.Close() //nolint:errcheck // nothing was written
+	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxCertificate))
 	if err != nil {
 		return "", err

@@ -165,7 +165,7 @@ func (c Config) Missing() []string {
 			missing = append(missing, fmt.Sprintf("%s: %v", f.key, err))
 			continue
 		}
-		r.Close() //nolint:errcheck // nothing was written
+		r.Close()
 	}
 	return missing
 }
@@ -240,7 +240,7 @@ func split(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a join is looked into, not searched
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		return j.Unwrap()
 	}
 	return []error{err}

@@ -217,8 +217,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 
 // countKeys counts the keys of a configuration struct but maps.
 func countKeys(t reflect.Type) (n int) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		switch {
 		case f.Tag.Get("toml") == "" || f.Type.Kind() == reflect.Map:
 		case f.Type.Kind() == reflect.Struct:

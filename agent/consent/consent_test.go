@@ -31,7 +31,7 @@ func TestParse(t *testing.T) {
 		{name: "one purpose", in: []string{"mobile"}, want: "essential,mobile"},
 		{name: "each by itself", in: []string{"research", "support"}, want: "essential,support,research"},
 		{name: "twice", in: []string{"support", "support"}, want: "essential,support"},
-		{name: "every unknown one is named", in: []string{"suport", "support", "x"}, want: "essential,support", wrong: []string{`"suport"`, `"x"`, "personalised"}},
+		{name: "every unknown one is named", in: []string{"marketing", "support", "x"}, want: "essential,support", wrong: []string{`"marketing"`, `"x"`, "personalised"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, err := Parse(tt.in)

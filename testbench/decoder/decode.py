@@ -39,10 +39,11 @@ class Decoder:
         self.num = {k: Number(v) for k, v in sizes.items()}
         even, rarely, mostly = 0x8000, 0x1000, 0xF000
         self.flag = {k: Bit(v) for k, v in dict(same_instance=even, new_instance=even, plain=mostly, full=mostly,
-                     same_kind=mostly, is_counter=even, in_palette=mostly, exact=even).items()}
+                     same_kind=mostly, is_counter=even, same_mode=40960, in_palette=mostly, exact=even).items()}
         self.successor = [Bit(), Bit()]
         self.present = [Bit(p) for p in (rarely, even, even, mostly)]
-        self.modes = [[Bit() for _ in range(8)] for _ in range(18)]
+        self.modes = [[Bit(p) for p in tree] for tree in ((0, 13107, 9830, 22938, 29491, even, even, rarely),
+                                                          (0, 29491, 9830, 1966, 6554, even, 58982, rarely))]
         self.sign = [[Bit(1024 if m == ZERO else even) for _ in range(3)] for m in range(8)]
         self.stop = [[Bit(prior(level, i)) for i in range(16)] for level in range(14)]
         self.memo, self.follows, self.names = {}, {}, [b""]
@@ -180,11 +181,12 @@ class Decoder:
         return dict(metric=metric, instance=instance, values=[next(values) if p else None for p in self.left])
 
     def series(self, m, first, n):
-        row = m["counter"] * 9 + (0 if m["mode"] is None else 1 + m["mode"])
-        node = 1
-        for _ in range(3):
-            node = 2 * node + self.bit(self.modes[row][node])
-        mode = node - 8
+        mode = m["mode"]
+        if mode is None or not self.bit(self.flag["same_mode"]):
+            node = 1
+            for _ in range(3):
+                node = 2 * node + self.bit(self.modes[m["counter"]][node])
+            mode = node - 8
         s = [m["mean"], 1, 0] if m["mode"] == mode else [0, 0, 0]
         m["mode"] = mode
         if mode == CONSTANT:

@@ -132,7 +132,7 @@ func (w Window) tables() []wire.Table {
 
 // columnar codes each column as variable-length deltas or deltas of deltas,
 // whichever is shorter, with runs of zeros counted; then deflate at its best.
-func columnar(w Window) []byte {
+func columnar(_ *Trace, w Window) []byte {
 	var out []byte
 	for _, table := range w.tables() {
 		times := make([]int64, len(table.Times))

@@ -326,14 +326,15 @@ func (c *codec) opening(m *memo, p *plan) {
 // steps, of a gauge its readings, in steps. The first element of series is not
 // coded: 0 of a counter, else the first reading.
 func (c *codec) body(m *memo, p *plan, series []int64) {
-	context := 0
-	if p.counter {
-		context = int(modes) + 1
+	if m.moded && c.bit(&c.sameMode, m.mode == p.mode) {
+		p.mode = m.mode
+	} else {
+		tree := &c.modes[0]
+		if p.counter {
+			tree = &c.modes[1]
+		}
+		p.mode = mode(c.tree(tree[:], int(p.mode), 3))
 	}
-	if m.moded {
-		context += 1 + int(m.mode)
-	}
-	p.mode = mode(c.tree(c.modes[context][:], int(p.mode), 3))
 	s := spread{}
 	if m.moded && m.mode == p.mode {
 		s = spread{mean: m.mean, count: 1}

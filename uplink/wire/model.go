@@ -23,7 +23,8 @@ type models struct {
 	step, otherStep     number
 	total, level        number
 	change              number
-	modes               [2 * (modes + 1)][8]prob
+	sameMode            prob
+	modes               [2][8]prob // of gauges, of counters
 	inPalette           prob
 	newcomer            number
 	exact               prob
@@ -56,13 +57,18 @@ func newModels() *models {
 		{&m.successor[0], even}, {&m.successor[1], even},
 		{&m.full, mostly},
 		{&m.present[0], rarely}, {&m.present[1], even}, {&m.present[2], even}, {&m.present[3], mostly},
-		{&m.sameKind, mostly}, {&m.isCounter, even}, {&m.inPalette, mostly}, {&m.exact, even},
+		{&m.sameKind, mostly}, {&m.isCounter, even}, {&m.sameMode, 40960}, {&m.inPalette, mostly}, {&m.exact, even},
 	} {
 		*p.prob = prob{p.p, confidence}
 	}
-	for i := range m.modes {
-		for j := range m.modes[i] {
-			m.modes[i][j] = prob{even, confidence}
+	// Most gauges stand still or move a little from the last; most counters
+	// stand still or add at random.
+	for i, tree := range [...][8]uint16{
+		{0, 13107, 9830, 22938, 29491, even, even, rarely},
+		{0, 29491, 9830, 1966, 6554, even, 58982, rarely},
+	} {
+		for j, p := range tree {
+			m.modes[i][j] = prob{p, confidence}
 		}
 	}
 	return m

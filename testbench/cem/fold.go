@@ -278,8 +278,8 @@ func (b *box) foldStatus(m message) {
 		b.reject(m, fmt.Errorf("it says that it is of box %q", s.GetBox()))
 		return
 	}
-	again := b.status.GetRun().GetId() == s.GetRun().GetId()
-	if s.GetOnline() && !(b.online && again) {
+	another := b.status.GetRun().GetId() != s.GetRun().GetId()
+	if s.GetOnline() && (!b.online || another) {
 		b.fresh = true
 	}
 	b.online = s.GetOnline()

@@ -18,6 +18,7 @@ func samples(n uint64) func(agent.Snapshot) bool {
 }
 
 func TestCorruptStoreIsSetAside(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	state := filepath.Join(b.agent.Dir, "state")
 	if err := os.MkdirAll(state, 0o700); err != nil {
@@ -37,7 +38,7 @@ func TestCorruptStoreIsSetAside(t *testing.T) {
 	if _, found := unwell(a, wire.HealthStoreReset); !found {
 		t.Errorf("health %+v; want %s", a.Health, wire.HealthStoreReset)
 	}
-	b.log.says(t, "store")
+	b.log.says(t, "state=reset", "set_aside=")
 	kept, err := filepath.Glob(filepath.Join(state, "*"))
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +54,7 @@ func TestCorruptStoreIsSetAside(t *testing.T) {
 }
 
 func TestUnusableStateDirectoryLeavesMemory(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	if err := os.MkdirAll(b.agent.Dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -80,6 +82,7 @@ func TestUnusableStateDirectoryLeavesMemory(t *testing.T) {
 }
 
 func TestUnreadableCertificateStopsNoSampling(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	missing := filepath.Join(b.agent.Dir, "nowhere.pem")
 	b.agent.Set["uplink.cert_file"] = `"` + missing + `"`
@@ -101,6 +104,7 @@ func TestUnreadableCertificateStopsNoSampling(t *testing.T) {
 }
 
 func TestUnreachableBrokerAtStartStopsNoSampling(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	p := b.agentUp(t)
 	a := b.ask(t, p, "samples in the buffer", func(s agent.Snapshot) bool {
@@ -118,6 +122,7 @@ func TestUnreachableBrokerAtStartStopsNoSampling(t *testing.T) {
 }
 
 func TestEveryUnknownKeyIsNamed(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.agent.Set["box.colour"] = `"red"`
 	b.agent.Set["uplink.brokre"] = `"tls://127.0.0.1:1"`

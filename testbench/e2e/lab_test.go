@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -207,15 +208,9 @@ func once(t *testing.T, s cem.BoxState) {
 	}
 }
 
-// hasEvent says whether an event of that type came with that text in one of
-// its attributes.
+// hasEvent says whether such an event came.
 func hasEvent(s cem.BoxState, ok func(cem.Event) bool) bool {
-	for _, e := range s.Events {
-		if ok(e) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Events, ok)
 }
 
 // unwell returns the detail of a health state, if the agent has it.

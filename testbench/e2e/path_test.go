@@ -12,6 +12,7 @@ import (
 )
 
 func TestReadingsAreDecodedAndAcknowledged(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.operatorUp(t)
 	p := b.agentUp(t)
@@ -41,6 +42,7 @@ func TestReadingsAreDecodedAndAcknowledged(t *testing.T) {
 }
 
 func TestOutageLosesNothing(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.operatorUp(t)
 	p := b.agentUp(t)
@@ -68,6 +70,7 @@ func TestOutageLosesNothing(t *testing.T) {
 // The agent is killed during an outage and started again before it ends. What
 // was on flash arrives once; the CEM tells what the kill cost.
 func TestKillDuringOutageLosesNothingDurable(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.agent.SpillAfter = 3 * time.Second // so that some windows die in memory
 	b.operatorUp(t)
@@ -132,6 +135,7 @@ func windowsOf(t *testing.T, held buffer.Contents) buffer.RunSummary {
 // A restart as the operator's scripts do it costs no more than the window that
 // was open, and counts as no kill.
 func TestCleanRestartIsNoKill(t *testing.T) {
+	t.Parallel()
 	b := newBench(t)
 	b.operatorUp(t)
 	p := b.agentUp(t)

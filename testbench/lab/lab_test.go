@@ -76,11 +76,11 @@ func TestStoredReadsARunningLab(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ""
+		var got strings.Builder
 		for _, m := range messages {
-			got += string(m.Payload)
+			got.WriteString(string(m.Payload))
 		}
-		if got != want || messages[0].Topic != "cem/v1/box1/telemetry" || messages[0].Stored.IsZero() {
+		if got.String() != want || messages[0].Topic != "cem/v1/box1/telemetry" || messages[0].Stored.IsZero() {
 			t.Errorf("Stored(last %d) = %v; want payloads %q", last, messages, want)
 		}
 	}

@@ -51,7 +51,7 @@ func script(t *testing.T, text string) Config {
 	t.Helper()
 	dir := t.TempDir()
 	name := filepath.Join(dir, "program")
-	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+text), 0o700); err != nil { //nolint:gosec // it must run
+	if err := os.WriteFile(name, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return Config{Binary: name, Dir: dir, Broker: "tls://127.0.0.1:8883", Log: &bytes.Buffer{}}

@@ -68,7 +68,8 @@ func (v View) cemLine() string {
 		t.Acks += b.Acks
 		missing += b.Missing()
 	}
-	line := fmt.Sprintf("CEM    decoded %s readings  stored %s reports  missing %s  duplicates %s  acknowledgements %s",
+	var b strings.Builder
+	fmt.Fprintf(&b, "CEM    decoded %s readings  stored %s reports  missing %s  duplicates %s  acknowledgements %s",
 		Group(t.Readings), Group(t.Reports), Group(missing), Group(t.Duplicates), Group(t.Acks))
 	for _, bad := range []struct {
 		name string
@@ -79,10 +80,10 @@ func (v View) cemLine() string {
 		{"without consent", t.Violations},
 	} {
 		if bad.n > 0 {
-			line += fmt.Sprintf("  %s %s", strings.ToUpper(bad.name), Group(bad.n))
+			fmt.Fprintf(&b, "  %s %s", strings.ToUpper(bad.name), Group(bad.n))
 		}
 	}
-	return line
+	return b.String()
 }
 
 // Rows returns the latest value of every metric and instance under one line of

@@ -1,0 +1,127 @@
+// Command testbench is the lab: everything that an engineer needs to see the
+// agent work without a box on the desk.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1 // it could not do, or did not see, what was asked
+	exitUsage   = 2 // it was asked wrongly
+)
+
+// A command is one subcommand. run gets the arguments behind its name and
+// parses them with fs, which has the command's usage.
+type command struct {
+	name, args, about, long string
+	run                     func(ctx context.Context, e env, fs *flag.FlagSet, args []string) error
+}
+
+// env is what a command may use of the world.
+type env struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+}
+
+// commands in the order in which help shows them.
+func commands() []command {
+	return []command{
+		{"up", "", "run broker, CEM and the real agent here, and show what arrives", longUp, cmdUp},
+		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
+	}
+}
+
+// errUsage says that the arguments were wrong and that this has been said.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, env{os.Stdin, os.Stdout, os.Stderr, os.Getenv}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, e env, args []string) int {
+	if len(args) == 0 {
+		help(e.stderr)
+		return exitUsage
+	}
+	switch args[0] {
+	case "help", "-h", "--help", "-help":
+		help(e.stdout)
+		return exitOK
+	}
+	for _, c := range commands() {
+		if c.name != args[0] {
+			continue
+		}
+		fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+		fs.SetOutput(e.stderr)
+		fs.Usage = func() {
+			fmt.Fprintf(fs.Output(), "Usage: testbench %s [flags] %s\n\n%s\n\nFlags:\n", c.name, c.args, c.long)
+			fs.PrintDefaults()
+		}
+		switch err := c.run(ctx, e, fs, args[1:]); {
+		case err == nil, errors.Is(err, flag.ErrHelp):
+			return exitOK
+		case errors.Is(err, errUsage):
+			return exitUsage
+		default:
+			fmt.Fprintf(e.stderr, "testbench %s: %v\n", c.name, err)
+			return exitFailure
+		}
+	}
+	fmt.Fprintf(e.stderr, "testbench: unknown command %q\n\n", args[0])
+	help(e.stderr)
+	return exitUsage
+}
+
+func help(w io.Writer) {
+	fmt.Fprint(w, `testbench is the lab: what an engineer needs to see livebox-agent work without
+a box on the desk.
+
+Usage: testbench COMMAND [flags] [arguments]
+
+Commands:
+`)
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.about)
+	}
+	fmt.Fprint(w, `
+"testbench COMMAND --help" tells more. To begin with, in the module's root:
+
+  make run   watch this machine's readings arrive
+`)
+}
+
+// parse parses the flags of a command that takes at most n arguments.
+func parse(fs *flag.FlagSet, args []string, n int) error {
+	if err := fs.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return errUsage // the flag set has said what is wrong
+	}
+	if fs.NArg() > n {
+		return usage(fs, "unexpected argument %q", fs.Arg(n))
+	}
+	return nil
+}
+
+// usage says what was wrong and how it is right.
+func usage(fs *flag.FlagSet, format string, a ...any) error {
+	fmt.Fprintf(fs.Output(), format+"\n\n", a...)
+	fs.Usage()
+	return errUsage
+}

@@ -79,6 +79,84 @@ const (
 	StationRxDrops            ID = 85
 	StationAckSignal          ID = 86
 	StationExpectedThroughput ID = 87
+
+	LineStatus           ID = 96
+	LineLastChange       ID = 97
+	LineDownRate         ID = 98
+	LineUpRate           ID = 99
+	LineDownMaxRate      ID = 100
+	LineUpMaxRate        ID = 101
+	LineDownMargin       ID = 102
+	LineUpMargin         ID = 103
+	LineDownAttenuation  ID = 104
+	LineUpAttenuation    ID = 105
+	LineDownPower        ID = 106
+	LineUpPower          ID = 107
+	LineRetrains         ID = 108
+	LineInitErrors       ID = 109
+	LineInitTimeouts     ID = 110
+	LineDownES           ID = 111
+	LineUpES             ID = 112
+	LineDownSES          ID = 113
+	LineUpSES            ID = 114
+	LineDownUAS          ID = 115
+	LineUpUAS            ID = 116
+	LineDownLOS          ID = 117
+	LineUpLOS            ID = 118
+	LineDownLOF          ID = 119
+	LineUpLOF            ID = 120
+	LineDownFEC          ID = 121
+	LineUpFEC            ID = 122
+	LineDownCRC          ID = 123
+	LineUpCRC            ID = 124
+	LineDownHEC          ID = 125
+	LineUpHEC            ID = 126
+	LineDownLOM          ID = 127
+	LineProfile          ID = 128
+	LineStandard         ID = 129
+	LineElectricalLength ID = 130
+	LineDownRetransmits  ID = 131
+	LineDownUncorrected  ID = 132
+	LineUpRetransmits    ID = 133
+	LineUpUncorrected    ID = 134
+	LinePowerState       ID = 135
+
+	OpticRxPower       ID = 144
+	OpticTxPower       ID = 145
+	OpticBias          ID = 146
+	OpticVoltage       ID = 147
+	OpticTemperature   ID = 148
+	OpticState         ID = 149
+	OpticRxPowerLow    ID = 150
+	OpticRxPowerHigh   ID = 151
+	OpticTxPowerLow    ID = 152
+	OpticTxPowerHigh   ID = 153
+	OpticMode          ID = 154
+	OpticDownRate      ID = 155
+	OpticUpRate        ID = 156
+	OpticRogueEvents   ID = 157
+	OpticLossOfSignal  ID = 158
+	OpticTransmitFault ID = 159
+
+	WANStatus    ID = 160
+	WANLinkType  ID = 161
+	WANProtocol  ID = 162
+	WANIPv4      ID = 163
+	WANIPv6      ID = 164
+	WANUpTime    ID = 165
+	WANLastError ID = 166
+
+	ProbeRTT      ID = 176
+	ProbeRTTMin   ID = 177
+	ProbeJitter   ID = 178
+	ProbeSent     ID = 179
+	ProbeReceived ID = 180
+	ProbeSkipped  ID = 181
+
+	RadioUtilisation  ID = 188
+	RadioInterference ID = 189
+	StationNoise      ID = 190
+	StationSNR        ID = 191
 )
 
 // Values of PortStatus, in the order of its States (TR-181
@@ -108,6 +186,14 @@ const (
 	Band60G     = 4
 )
 
+// Values of OpticState, in the order of its States: ITU-T G.984.3, G.9807.1.
+const (
+	OpticStateUnknown = 0
+	OpticStateO1      = 1
+	OpticStateO5      = 5
+	OpticStateO9      = 9
+)
+
 // WeakSignal is the mean signal, in dBm, below which a station counts as weak
 // in RadioWeakStations: beyond it Wi-Fi is unreliable (fact sheet domain §2.2,
 // wireless deployment guides there).
@@ -117,6 +203,15 @@ var (
 	noYes       = []string{"no", "yes"}
 	portStates  = []string{"Unknown", "Up", "Down", "Dormant", "NotPresent", "LowerLayerDown"}
 	duplexModes = []string{"Unknown", "Half", "Full"}
+	lineStates  = []string{"Unknown", "Up", "Initializing", "EstablishingLink", "NoSignal", "Disabled", "Error"}
+	profiles    = []string{"Unknown", "8a", "8b", "8c", "8d", "12a", "12b", "17a", "30a", "35b", "106a", "106b", "106c", "212a", "212c"}
+	standards   = []string{"Unknown", "G.992.1", "G.992.3", "G.992.5", "G.993.1", "G.993.2", "G.9700"}
+	powerStates = []string{"Unknown", "L0", "L1", "L2", "L3"}
+	onuStates   = []string{"Unknown", "O1", "O2", "O3", "O4", "O5", "O6", "O7", "O8", "O9"}
+	ponModes    = []string{"Unknown", "G-PON", "XG-PON", "NG-PON2", "XGS-PON"}
+	linkTypes   = []string{"Unknown", "DSL", "Ethernet", "SFP", "PON", "Cellular"}
+	protocols   = []string{"Unknown", "DHCP", "PPP", "Static"}
+	wanErrors   = []string{"Unknown", "None", "Other", "Timeout", "AuthenticationFailure", "NoCarrier", "NoAnswer", "ServerRefused"}
 	bands       = []string{"Unknown", "2.4GHz", "5GHz", "6GHz", "60GHz"}
 )
 
@@ -126,6 +221,12 @@ const (
 	port    = "Ethernet.Interface.{i}."
 	radio   = "WiFi.Radio.{i}."
 	station = "WiFi.AccessPoint.{i}.AssociatedDevice.{i}."
+	dsl     = "DSL.Line.{i}."
+	channel = "DSL.Channel.{i}."
+	optical = "Optical.Interface.{i}."
+	xcvr    = "XPON.ONU.{i}.ANI.{i}.Transceiver.{i}."
+	ip      = "IP.Interface.{i}."
+	probe   = x + "Probe.{i}."
 )
 
 // metrics is the catalogue, in ascending order of ID. Intervals, purposes and
@@ -200,4 +301,82 @@ var metrics = []Metric{
 	{StationRxDrops, station + "Stats." + x + "ReceiveDrops", "station", "1", 0, Counter, 1, Personalised, fast, nil, "Packets received from the station and dropped."},
 	{StationAckSignal, station + x + "AckSignalStrength", "station", "dB[mW]", 0, Gauge, 1, Personalised, fast, nil, "Mean signal of the station's acknowledgements."},
 	{StationExpectedThroughput, station + x + "ExpectedThroughput", "station", "kbit/s", 0, Gauge, 1000, Personalised, fast, nil, "Throughput that rate control expects."},
+
+	{LineStatus, dsl + "LinkStatus", "line", "1", 0, State, 1, Essential, slow, lineStates, "State of the DSL line."},
+	{LineLastChange, dsl + "LastChange", "line", "s", 0, Gauge, 1, Essential, slow, nil, "Time since the line's state last changed: in state Up, the showtime."},
+	{LineDownRate, channel + "DownstreamCurrRate", "line", "kbit/s", 0, Gauge, 1, Essential, slow, nil, "Net data rate in force, downstream."},
+	{LineUpRate, channel + "UpstreamCurrRate", "line", "kbit/s", 0, Gauge, 1, Essential, slow, nil, "Net data rate in force, upstream."},
+	{LineDownMaxRate, dsl + "DownstreamMaxBitRate", "line", "kbit/s", 0, Gauge, 8, Essential, slow, nil, "Attainable net data rate, downstream."},
+	{LineUpMaxRate, dsl + "UpstreamMaxBitRate", "line", "kbit/s", 0, Gauge, 8, Essential, slow, nil, "Attainable net data rate, upstream."},
+	{LineDownMargin, dsl + "DownstreamNoiseMargin", "line", "dB", -1, Gauge, 1, Essential, slow, nil, "Signal-to-noise ratio margin, downstream (ITU-T G.997.1 SNRM)."},
+	{LineUpMargin, dsl + "UpstreamNoiseMargin", "line", "dB", -1, Gauge, 1, Essential, slow, nil, "Signal-to-noise ratio margin, upstream."},
+	{LineDownAttenuation, dsl + "DownstreamAttenuation", "line", "dB", -1, Gauge, 1, Essential, slow, nil, "Attenuation, downstream (ITU-T G.997.1 LATN, or SATN where the box gives that)."},
+	{LineUpAttenuation, dsl + "UpstreamAttenuation", "line", "dB", -1, Gauge, 1, Essential, slow, nil, "Attenuation, upstream."},
+	{LineDownPower, dsl + x + "DownstreamPower", "line", "dB[mW]", -1, Gauge, 1, Essential, slow, nil, "Aggregate transmit power of the exchange (ITU-T G.997.1 ACTATP)."},
+	{LineUpPower, dsl + x + "UpstreamPower", "line", "dB[mW]", -1, Gauge, 1, Essential, slow, nil, "Aggregate transmit power of the box."},
+	{LineRetrains, dsl + "Stats.Total." + x + "LinkRetrain", "line", "1", 0, Counter, 1, Essential, slow, nil, "Times the line trained anew."},
+	{LineInitErrors, dsl + "Stats.Total." + x + "InitErrors", "line", "1", 0, Counter, 1, Essential, slow, nil, "Trainings that ended in an error."},
+	{LineInitTimeouts, dsl + "Stats.Total." + x + "InitTimeouts", "line", "1", 0, Counter, 1, Essential, slow, nil, "Trainings that timed out."},
+	{LineDownES, dsl + "Stats.Total.ErroredSecs", "line", "s", 0, Counter, 1, Essential, slow, nil, "Errored seconds at the near end."},
+	{LineUpES, dsl + "Stats.Total." + x + "FarErroredSecs", "line", "s", 0, Counter, 1, Essential, slow, nil, "Errored seconds at the far end."},
+	{LineDownSES, dsl + "Stats.Total.SeverelyErroredSecs", "line", "s", 0, Counter, 1, Essential, slow, nil, "Severely errored seconds at the near end."},
+	{LineUpSES, dsl + "Stats.Total." + x + "FarSeverelyErroredSecs", "line", "s", 0, Counter, 1, Essential, slow, nil, "Severely errored seconds at the far end."},
+	{LineDownUAS, dsl + "Stats.Total." + x + "UnavailableSecs", "line", "s", 0, Counter, 1, Essential, slow, nil, "Unavailable seconds at the near end (ITU-T G.997.1 UAS)."},
+	{LineUpUAS, dsl + "Stats.Total." + x + "FarUnavailableSecs", "line", "s", 0, Counter, 1, Essential, slow, nil, "Unavailable seconds at the far end."},
+	{LineDownLOS, dsl + "Stats.Total." + x + "LossOfSignal", "line", "1", 0, Counter, 1, Essential, slow, nil, "Losses of signal at the near end: seconds or events, as the box counts."},
+	{LineUpLOS, dsl + "Stats.Total." + x + "FarLossOfSignal", "line", "1", 0, Counter, 1, Essential, slow, nil, "Losses of signal at the far end."},
+	{LineDownLOF, dsl + "Stats.Total." + x + "LossOfFraming", "line", "1", 0, Counter, 1, Essential, slow, nil, "Losses of framing at the near end."},
+	{LineUpLOF, dsl + "Stats.Total." + x + "FarLossOfFraming", "line", "1", 0, Counter, 1, Essential, slow, nil, "Losses of framing at the far end."},
+	{LineDownFEC, channel + "Stats.Total.XTURFECErrors", "line", "1", 0, Counter, 1, Essential, slow, nil, "Blocks corrected by forward error correction, downstream."},
+	{LineUpFEC, channel + "Stats.Total.XTUCFECErrors", "line", "1", 0, Counter, 1, Essential, slow, nil, "Blocks corrected by forward error correction, upstream."},
+	{LineDownCRC, channel + "Stats.Total.XTURCRCErrors", "line", "1", 0, Counter, 1, Essential, slow, nil, "Checksum errors (code violations), downstream."},
+	{LineUpCRC, channel + "Stats.Total.XTUCCRCErrors", "line", "1", 0, Counter, 1, Essential, slow, nil, "Checksum errors (code violations), upstream."},
+	{LineDownHEC, channel + "Stats.Total.XTURHECErrors", "line", "1", 0, Counter, 1, Essential, slow, nil, "Header errors, downstream."},
+	{LineUpHEC, channel + "Stats.Total.XTUCHECErrors", "line", "1", 0, Counter, 1, Essential, slow, nil, "Header errors, upstream."},
+	{LineDownLOM, dsl + "Stats.Total." + x + "LossOfMargin", "line", "1", 0, Counter, 1, Essential, slow, nil, "Losses of margin at the near end."},
+	{LineProfile, dsl + "CurrentProfile", "line", "1", 0, State, 1, Essential, slow, profiles, "VDSL2 or G.fast profile in force."},
+	{LineStandard, dsl + "StandardUsed", "line", "1", 0, State, 1, Essential, slow, standards, "Standard in force."},
+	{LineElectricalLength, dsl + "UPBOKLE", "line", "dB", -1, Gauge, 1, Essential, slow, nil, "Estimated electrical loop length (ITU-T G.997.1 UPBOKLE)."},
+	{LineDownRetransmits, dsl + "Stats.Total." + x + "RetransmittedDTUs", "line", "1", 0, Counter, 1, Essential, slow, nil, "Data transfer units received after a retransmission (ITU-T G.998.4)."},
+	{LineDownUncorrected, dsl + "Stats.Total." + x + "UncorrectedDTUs", "line", "1", 0, Counter, 1, Essential, slow, nil, "Data transfer units that retransmission could not correct, downstream."},
+	{LineUpRetransmits, dsl + "Stats.Total." + x + "FarRetransmittedDTUs", "line", "1", 0, Counter, 1, Essential, slow, nil, "Data transfer units that the box sent again."},
+	{LineUpUncorrected, dsl + "Stats.Total." + x + "FarUncorrectedDTUs", "line", "1", 0, Counter, 1, Essential, slow, nil, "Data transfer units that retransmission could not correct, upstream."},
+	{LinePowerState, dsl + x + "PowerManagementState", "line", "1", 0, State, 1, Essential, slow, powerStates, "Power management state of the line."},
+
+	{OpticRxPower, optical + "OpticalSignalLevel", "port", "dB[mW]", -3, Gauge, 10, Essential, slow, nil, "Power of the light received."},
+	{OpticTxPower, optical + "TransmitOpticalLevel", "port", "dB[mW]", -3, Gauge, 10, Essential, slow, nil, "Power of the light sent."},
+	{OpticBias, xcvr + "Bias", "port", "A", -6, Gauge, 10, Essential, slow, nil, "Bias current of the laser."},
+	{OpticVoltage, xcvr + "Voltage", "port", "V", -4, Gauge, 10, Essential, slow, nil, "Supply voltage of the optical module."},
+	{OpticTemperature, xcvr + "Temperature", "port", "Cel", -3, Gauge, 500, Essential, slow, nil, "Temperature of the optical module."},
+	{OpticState, "XPON.ONU.{i}.ANI.{i}.TC.ONUActivation.ONUState", "port", "1", 0, State, 1, Essential, slow, onuStates, "State of the ONU's activation; O5 is operation."},
+	{OpticRxPowerLow, optical + "LowerOpticalThreshold", "port", "dB[mW]", -3, Gauge, 1, Essential, slow, nil, "Power received below which the ONU alarms; absent where it has its own policy."},
+	{OpticRxPowerHigh, optical + "UpperOpticalThreshold", "port", "dB[mW]", -3, Gauge, 1, Essential, slow, nil, "Power received above which the ONU alarms; absent where it has its own policy."},
+	{OpticTxPowerLow, optical + "LowerTransmitPowerThreshold", "port", "dB[mW]", -3, Gauge, 1, Essential, slow, nil, "Power sent below which the ONU alarms; absent where it has its own policy."},
+	{OpticTxPowerHigh, optical + "UpperTransmitPowerThreshold", "port", "dB[mW]", -3, Gauge, 1, Essential, slow, nil, "Power sent above which the ONU alarms; absent where it has its own policy."},
+	{OpticMode, xcvr + "PONMode", "port", "1", 0, State, 1, Essential, slow, ponModes, "Kind of passive optical network."},
+	{OpticDownRate, optical + x + "DownstreamCurrRate", "port", "kbit/s", 0, Gauge, 1, Essential, slow, nil, "Line rate, downstream."},
+	{OpticUpRate, optical + x + "UpstreamCurrRate", "port", "kbit/s", 0, Gauge, 1, Essential, slow, nil, "Line rate, upstream."},
+	{OpticRogueEvents, optical + "Stats." + x + "RogueEvents", "port", "1", 0, Counter, 1, Essential, slow, nil, "Times the ONU was found to send out of turn."},
+	{OpticLossOfSignal, optical + x + "LossOfSignal", "port", "1", 0, State, 1, Essential, slow, noYes, "Whether the module sees no light."},
+	{OpticTransmitFault, optical + x + "TransmitFault", "port", "1", 0, State, 1, Essential, slow, noYes, "Whether the module's transmitter is at fault."},
+
+	{WANStatus, ip + "Status", "interface", "1", 0, State, 1, Essential, slow, portStates, "State of the connection to the network."},
+	{WANLinkType, ip + x + "LinkType", "interface", "1", 0, State, 1, Essential, slow, linkTypes, "What the connection runs over."},
+	{WANProtocol, ip + x + "Protocol", "interface", "1", 0, State, 1, Essential, slow, protocols, "How the connection gets its address."},
+	{WANIPv4, ip + x + "IPv4Up", "interface", "1", 0, State, 1, Essential, slow, noYes, "Whether the connection has an IPv4 address."},
+	{WANIPv6, ip + x + "IPv6Up", "interface", "1", 0, State, 1, Essential, slow, noYes, "Whether the connection has an IPv6 address or prefix."},
+	{WANUpTime, ip + x + "UpTime", "interface", "s", 0, Gauge, 1, Essential, slow, nil, "Time since the connection came up."},
+	{WANLastError, ip + x + "LastConnectionError", "interface", "1", 0, State, 1, Essential, slow, wanErrors, "Why the connection last failed: history, also while it is up."},
+
+	{ProbeRTT, probe + "RoundTripTime", "reflector", "us", 0, Gauge, 10, Support, slow, nil, "Mean round trip time of a round of probes (RFC 8762, or ICMP echo)."},
+	{ProbeRTTMin, probe + "MinimumRoundTripTime", "reflector", "us", 0, Gauge, 10, Support, slow, nil, "Least round trip time of a round of probes."},
+	{ProbeJitter, probe + "Jitter", "reflector", "us", 0, Gauge, 10, Support, slow, nil, "Mean difference of successive round trip times (RFC 3393, absolute)."},
+	{ProbeSent, probe + "PacketsSent", "reflector", "1", 0, Counter, 1, Support, slow, nil, "Probes sent."},
+	{ProbeReceived, probe + "PacketsReceived", "reflector", "1", 0, Counter, 1, Support, slow, nil, "Probes answered in time."},
+	{ProbeSkipped, probe + "RoundsSkipped", "reflector", "1", 0, Counter, 1, Support, slow, nil, "Rounds left out because the line was busy or the day's packets were used up."},
+
+	{RadioUtilisation, radio + x + "ChannelUtilisation", "radio", "%", 0, Gauge, 1, Support, slow, nil, "Load of the channel in use, where the box gives no times."},
+	{RadioInterference, radio + x + "Interference", "radio", "%", 0, Gauge, 1, Support, slow, nil, "Part of the channel's time taken by others."},
+	{StationNoise, station + "Noise", "station", "dB[mW]", 0, Gauge, 1, Personalised, fast, nil, "Noise that the access point hears with the station's signal."},
+	{StationSNR, station + "SNR", "station", "dB", 0, Gauge, 1, Personalised, fast, nil, "Signal-to-noise ratio of the station at the access point."},
 }

@@ -17,7 +17,7 @@ func Entropy(t *Trace) float64 {
 	total := 0.0
 	for _, s := range t.Sources {
 		for _, c := range s.Series {
-			_, counter := Lookup(c.Metric)
+			_, counter := Steps(c.Metric)
 			total += float64(len(c.Values)) * columnEntropy(c.Values, counter)
 		}
 	}

@@ -37,7 +37,7 @@ func Encodings() []Encoding {
 
 // reporter returns an encoder of whole Reports.
 func reporter(lossless bool) func(*Trace, Window) []byte {
-	e := &wire.Encoder{Steps: Lookup}
+	e := &wire.Encoder{Steps: Steps}
 	var body []byte
 	return func(_ *Trace, w Window) []byte {
 		b := wire.AppendHeader(nil, wire.Header{

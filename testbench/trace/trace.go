@@ -45,9 +45,9 @@ func local(id catalogue.ID) (step int64, counter, ok bool) {
 	return 0, false, false
 }
 
-// Lookup returns the step of a metric of the trace and whether it counts, as
+// Steps returns the step of a metric of the trace and whether it counts, as
 // wire.Encoder asks for them.
-func Lookup(id catalogue.ID) (step int64, counter bool) {
+func Steps(id catalogue.ID) (step int64, counter bool) {
 	if step, counter, ok := local(id); ok {
 		return step, counter
 	}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -332,38 +331,39 @@ func TestWalkAgreesWithBbolt(t *testing.T) {
 	}
 }
 
+// The input is a list of patches to a good store: page, offset, value.
 func FuzzPages(f *testing.F) {
 	good := smallStore(f)
-	f.Add(good)
-	f.Add(good[:5*pageSize])
-	f.Add(bytes.Repeat([]byte{0xff}, 4*pageSize))
-	for _, off := range []int{8, 10, 12, 16, 20, 24, 32, 56} {
+	f.Add([]byte{})
+	for _, off := range []byte{0, 8, 10, 12, 16, 20, 24, 32, 56} {
 		for page := range len(good) / pageSize {
-			b := bytes.Clone(good)
-			b[page*pageSize+off] ^= 0x41
-			f.Add(b)
+			f.Add([]byte{byte(page), 0, off, 0x41, 0, 0, 48, 0xff})
 		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, patches []byte) {
+		b := bytes.Clone(good)
+		for ; len(patches) >= 4; patches = patches[4:] {
+			at := int(patches[0])*pageSize + int(patches[1])<<8%pageSize + int(patches[2])
+			b[at%len(b)] = patches[3]
+		}
 		for _, tolerant := range []bool{false, true} {
-			start := time.Now()
 			p, err := openPages(bytes.NewReader(b), int64(len(b)), tolerant)
 			if err != nil {
 				continue
 			}
 			n := 0
 			for _, name := range [][]byte{reportsBucket(), stateBucket()} {
-				_ = p.visit(name, func(key, value []byte) error {
+				err = errors.Join(err, p.visit(name, func(key, value []byte) error {
 					n += len(key) + len(value)
 					return nil
-				})
+				}))
+			}
+			if err != nil && tolerant {
+				t.Errorf("a tolerant walk stopped: %v", err)
 			}
 			// Elements may overlap, pages may not.
-			if limit := len(b) / pageSize * pageSize * (pageSize / elementLen); n > limit {
+			if limit := len(b) * (pageSize / elementLen); n > limit {
 				t.Errorf("%d bytes gave %d", len(b), n)
-			}
-			if d := time.Since(start); d > 5*time.Second {
-				t.Errorf("took %v", d)
 			}
 		}
 	})

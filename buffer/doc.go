@@ -27,7 +27,8 @@
 //     byte that bbolt writes is counted, with what ext4 writes for itself
 //     when the file grows.
 //
-// Each promise has a test of its name in promises_test.go.
+// Each promise has a test of its name in promises_test.go; full and read-only
+// file systems need root and are in testbench/flash.
 //
 // # How it is used
 //

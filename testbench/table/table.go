@@ -39,7 +39,7 @@ func (v View) Head() []string {
 	} else {
 		title += ", Ctrl-C ends it"
 	}
-	return []string{title, v.agentLine(), v.cemLine()}
+	return []string{title + " (sampled, decoded: readings; else reports)", v.agentLine(), v.cemLine()}
 }
 
 // agentLine is what the agent says that it did.
@@ -48,10 +48,8 @@ func (v View) agentLine() string {
 		return "agent  has not answered yet"
 	}
 	c := v.Agent.Counters
-	return fmt.Sprintf("agent  sampled %s readings  buffered %s reports (%s in memory, %s on flash)  "+
-		"delivered %s  acknowledged %s  lost %s",
-		Group(c.Readings), Group(c.BufferedReports), Bytes(c.BufferedRAMBytes), Bytes(c.BufferedFlashBytes),
-		Group(c.Published), Group(c.Acknowledged), Group(c.Lost))
+	return fmt.Sprintf("agent  sampled %s  buffered %s  delivered %s  acknowledged %s  lost %s",
+		Group(c.Readings), Group(c.BufferedReports), Group(c.Published), Group(c.Acknowledged), Group(c.Lost))
 }
 
 // cemLine is what the CEM has, over all boxes.
@@ -65,12 +63,11 @@ func (v View) cemLine() string {
 		t.UndecodableReports += b.UndecodableReports
 		t.Rejected += b.Rejected
 		t.Violations += b.Violations
-		t.Acks += b.Acks
 		missing += b.Missing()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "CEM    decoded %s readings  stored %s reports  missing %s  duplicates %s  acknowledgements %s",
-		Group(t.Readings), Group(t.Reports), Group(missing), Group(t.Duplicates), Group(t.Acks))
+	fmt.Fprintf(&b, "CEM    decoded %s  stored %s  missing %s  duplicates %s",
+		Group(t.Readings), Group(t.Reports), Group(missing), Group(t.Duplicates))
 	for _, bad := range []struct {
 		name string
 		n    uint64

@@ -31,20 +31,20 @@ func view() View {
 			},
 			Runs: []cem.RunState{{Windows: cem.LaneState{Ranges: []wire.Range{{First: 1, Last: 1}, {First: 4, Last: 4}}}}},
 			Totals: cem.Totals{
-				Reports: 3, Readings: 4500, Duplicates: 1, Acks: 2,
+				Reports: 3, Readings: 4500, Duplicates: 1,
 			},
 		}},
 		Agent: &agent.Snapshot{Counters: agent.SnapshotCounters{
-			Readings: 5200, Published: 4, Acknowledged: 3, BufferedReports: 1, BufferedRAMBytes: 2048, Lost: 7,
+			Readings: 5200, Published: 4, Acknowledged: 3, BufferedReports: 1, Lost: 7,
 		}},
 	}
 }
 
 func TestHeadCountsWhatAgentAndCEMHave(t *testing.T) {
 	want := []string{
-		"livebox-agent lab, 12s of 30s",
-		"agent  sampled 5,200 readings  buffered 1 reports (2.0 kB in memory, 0 B on flash)  delivered 4  acknowledged 3  lost 7",
-		"CEM    decoded 4,500 readings  stored 3 reports  missing 2  duplicates 1  acknowledgements 2",
+		"livebox-agent lab, 12s of 30s (sampled, decoded: readings; else reports)",
+		"agent  sampled 5,200  buffered 1  delivered 4  acknowledged 3  lost 7",
+		"CEM    decoded 4,500  stored 3  missing 2  duplicates 1",
 	}
 	if diff := cmp.Diff(want, view().Head()); diff != "" {
 		t.Errorf("head (-want +got):\n%s", diff)

@@ -38,6 +38,7 @@ type env struct {
 func commands() []command {
 	return []command{
 		{"up", "", "run broker, CEM and the real agent here, and show what arrives", longUp, cmdUp},
+		{"decode", "[FILE | -]", "print reports for people", longDecode, cmdDecode},
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
 	}
 }
@@ -99,9 +100,10 @@ Commands:
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.about)
 	}
 	fmt.Fprint(w, `
-"testbench COMMAND --help" tells more. To begin with, in the module's root:
+"testbench COMMAND --help" tells more. Two to begin with, in the module's root:
 
-  make run   watch this machine's readings arrive
+  make run                                    watch this machine's readings arrive
+  testbench decode --dir build/run --last 1   see what the last report said
 `)
 }
 

@@ -24,8 +24,9 @@ is asked to stop, and a summary tells what came of it. The exit status is 0 only
 if readings of the real agent were decoded by the CEM and acknowledged back to
 the agent; else it is 1 and the reason is given.
 
-What it leaves in --dir: pki/ (certificates), broker/ (the streams), agent/
-(configuration, state and log of the agent), lab.log.`
+What it leaves in --dir: pki/ (certificates), broker/ (the streams, which
+"testbench decode --dir" prints), agent/ (configuration, state and log of the
+agent), lab.log.`
 
 func cmdUp(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
 	o := up.Options{Out: e.stdout}

@@ -204,7 +204,9 @@ func (d *demonstration) watch(ctx context.Context) {
 			first = nil
 		case <-tick.C:
 		}
-		d.ask(ctx)
+		if d.ask(ctx); ctx.Err() != nil {
+			return // the summary has the last word, not an answer that came too late
+		}
 		if err := screen.Show(d.view()); err != nil {
 			return // nobody looks any more
 		}

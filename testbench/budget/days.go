@@ -20,7 +20,6 @@ const (
 
 // The reference trace: a day of 60 columns at a reading each 10 s.
 const (
-	traceSeed     = 1
 	traceInterval = 10 * time.Second
 	traceRows     = int(24 * time.Hour / traceInterval)
 	windowRows    = int(5 * time.Minute / traceInterval)
@@ -32,13 +31,14 @@ type coded struct {
 	readings int
 	bodies   int // bytes of the coded sections
 	payload  int // bytes of the reports
+	further  int // segments beyond the first of each report
 }
 
 func (c coded) perReading() float64 { return float64(c.bodies) / float64(c.readings) }
 
 // code codes the trace in windows of rows, as the agent publishes them.
 func code(t *trace.Trace, rows int, lossless bool) coded {
-	encoder := wire.Encoder{Steps: trace.Lookup}
+	encoder := wire.Encoder{Steps: trace.Steps}
 	c := coded{readings: t.Readings()}
 	var body, report []byte
 	for i, w := range t.Windows(rows) {
@@ -55,6 +55,7 @@ func code(t *trace.Trace, rows int, lossless bool) coded {
 		report = wire.AppendClock(report, wire.Clock{Quality: wire.ClockSynchronised, WallAtBoot: time.Unix(1_800_000_000, 0)})
 		c.reports++
 		c.payload += len(report)
+		c.further += len(report) / segmentPayload
 	}
 	return c
 }
@@ -63,15 +64,15 @@ func code(t *trace.Trace, rows int, lossless bool) coded {
 // its reports as they are coded and what the running agent showed that each
 // report and a connection cost beyond that.
 func line(r running) ([]Row, error) {
-	t := trace.Generate(traceSeed, traceRows, traceInterval)
+	t := trace.Generate(trace.Seed, traceRows, traceInterval)
 	day, full := code(t, windowRows, false), code(t, windowRows, true)
 	how := fmt.Sprintf("%d readings of the reference trace in %d reports", day.readings, day.reports)
-	total := float64(day.payload) + float64(day.reports)*r.perReport + r.connect
+	total := float64(day.payload) + float64(day.reports)*r.perReport + float64(day.further*segmentHeader) + r.connect
 	return []Row{
 		measured("line per reading, at resolution", "bytes", day.perReading(), maxReading, how),
 		measured("line per reading, lossless", "bytes", full.perReading(), maxReadingFull, how),
 		informative("line per report beside its bytes", "bytes", r.perReport,
-			"running agent: MQTT, TLS, TCP/IP, both ways, the CEM's acknowledgement included"),
+			fmt.Sprintf("running agent, %d reports: MQTT, TLS, TCP/IP, both ways, acknowledgements of broker and CEM, %d statuses", r.reports, r.statuses)),
 		informative("line per connection", "bytes", r.connect, "running agent: handshake, CONNECT, subscription, status"),
 		measured("line per day", "MB", total/mega, maxLine,
 			"60 metrics each 10 s, a report each 5 min (which keeps the connection alive), one connection"),

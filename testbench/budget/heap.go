@@ -64,7 +64,7 @@ func Heap(ctx context.Context, w io.Writer, file string) error {
 		defer close(ended)
 		ran = a.Run(ctx)
 	}()
-	err = awaitAcknowledged(ctx, cfg.Box.RunDir, settled, ended)
+	err = awaitStart(ctx, cfg.Box.RunDir, ended)
 	after := reachable()
 	stop()
 	<-ended

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -27,8 +28,9 @@ const (
 	// patience bounds the wait for an acknowledged report.
 	patience = 2 * time.Minute
 	// settled is how many acknowledged reports end the start: the event that
-	// the agent started, and a window.
-	settled = 2
+	// the agent started, and two windows. The first minute is not like others:
+	// what the sources give is told in a status.
+	settled = 3
 )
 
 // A bench is a lab with a relay before it and a count of what reaches it.
@@ -39,6 +41,7 @@ type bench struct {
 	conn  *nats.Conn
 
 	reports, payload atomic.Uint64 // reports that came, and their bytes
+	statuses, acks   atomic.Uint64 // other messages that crossed the line
 }
 
 // startBench starts everything under dir.
@@ -58,16 +61,20 @@ func startBench(ctx context.Context, dir string) (b *bench, err error) {
 	if b.conn, err = b.lab.Broker.InProcess(); err != nil {
 		return nil, err
 	}
-	for _, subject := range []string{"cem.v1.*.telemetry", "cem.v1.*.event"} {
-		if _, err := b.conn.Subscribe(subject, b.count); err != nil {
-			return nil, fmt.Errorf("count reports: %w", err)
+	for subject, count := range map[string]nats.MsgHandler{
+		"cem.v1.*.telemetry": b.report, "cem.v1.*.event": b.report,
+		"cem.v1.*.status": func(*nats.Msg) { b.statuses.Add(1) },
+		"cem.v1.*.ack":    func(*nats.Msg) { b.acks.Add(1) },
+	} {
+		if _, err := b.conn.Subscribe(subject, count); err != nil {
+			return nil, fmt.Errorf("count messages: %w", err)
 		}
 	}
 	return b, nil
 }
 
-// count notes a report that came.
-func (b *bench) count(m *nats.Msg) {
+// report notes a report that came.
+func (b *bench) report(m *nats.Msg) {
 	b.reports.Add(1)
 	b.payload.Add(uint64(len(m.Data)))
 }
@@ -89,17 +96,17 @@ func (b *bench) box(name, program string) (process.Config, error) {
 	cert, err := b.lab.CA.Box(name)
 	return process.Config{
 		Binary: program, Dir: filepath.Join(b.dir, name), Broker: "tls://" + b.relay.addr(),
-		CAFile: b.lab.CA.CAFile(), Box: cert, Window: window, Extra: intervals(),
+		CAFile: b.lab.CA.CAFile(), Box: cert, Window: window, Set: intervals(),
 	}, err
 }
 
 // intervals is the configuration of the sources' intervals.
-func intervals() string {
-	text := "\n[sampling.intervals]\n"
+func intervals() map[string]string {
+	keys := map[string]string{}
 	for name, d := range hasty() {
-		text += fmt.Sprintf("%s = %q\n", name, d)
+		keys["sampling.intervals."+name] = strconv.Quote(d.String())
 	}
-	return text
+	return keys
 }
 
 // hasty returns the interval of each source of a measured agent.
@@ -115,29 +122,62 @@ func hasty() map[string]time.Duration {
 // errEnded says that the agent ended by itself while it was measured.
 var errEnded = errors.New("agent ended")
 
-// awaitAcknowledged returns when the agent has had enough reports acknowledged.
-func awaitAcknowledged(ctx context.Context, runDir string, enough uint64, ended <-chan struct{}) error {
+// awaitStart returns when the agent has had its first reports acknowledged.
+func awaitStart(ctx context.Context, runDir string, ended <-chan struct{}) error {
+	last := errors.New("no answer yet")
+	err := poll(ctx, ended, func() bool {
+		s, err := agent.Ask(ctx, runDir)
+		if err == nil {
+			err = fmt.Errorf("%d published, %d acknowledged, uplink %s", s.Counters.Published, s.Counters.Acknowledged, s.UplinkState)
+		}
+		last = err
+		return s.Counters.Acknowledged >= settled
+	})
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("no %d reports acknowledged within %v: %w", settled, patience, last)
+	}
+	return err
+}
+
+// awaitQuiet returns when the next report has come and been acknowledged and
+// nothing crosses the line any more, so that no report is counted by half. It
+// does not ask the agent, which would cost it processor time.
+func (b *bench) awaitQuiet(ctx context.Context, ended <-chan struct{}) error {
+	reports, acks := b.reports.Load(), b.acks.Load()
+	var before traffic
+	same := 0
+	var failed error
+	err := poll(ctx, ended, func() bool {
+		now, err := b.relay.total()
+		if err != nil {
+			failed = err
+			return true
+		}
+		same++
+		if now != before {
+			before, same = now, 0
+		}
+		return b.reports.Load() > reports && b.acks.Load() > acks && same >= 2
+	})
+	return errors.Join(err, failed)
+}
+
+// poll returns when done says so.
+func poll(ctx context.Context, ended <-chan struct{}, done func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	poll := time.NewTicker(250 * time.Millisecond)
-	defer poll.Stop()
-	last := errors.New("no answer yet")
+	each := time.NewTicker(250 * time.Millisecond)
+	defer each.Stop()
 	for {
 		select {
 		case <-ended:
 			return errEnded
 		case <-ctx.Done():
-			return fmt.Errorf("no %d reports acknowledged within %v: %w", enough, patience, last)
-		case <-poll.C:
-		}
-		s, err := agent.Ask(ctx, runDir)
-		switch {
-		case err != nil:
-			last = err
-		case s.Counters.Acknowledged >= enough:
-			return nil
-		default:
-			last = fmt.Errorf("%d published, %d acknowledged, uplink %s", s.Counters.Published, s.Counters.Acknowledged, s.UplinkState)
+			return ctx.Err()
+		case <-each.C:
+			if done() {
+				return nil
+			}
 		}
 	}
 }

@@ -27,6 +27,7 @@ type usage struct {
 	readings   uint64
 	reports    uint64 // that reached the broker
 	payload    uint64 // bytes of those
+	statuses   uint64 // that reached the broker
 	traffic    traffic
 	flashBytes uint64
 	sources    int // that work here
@@ -38,7 +39,8 @@ type usage struct {
 func (u usage) rounds() float64 { return u.span.Seconds() / round.Seconds() }
 
 // perReport is what a report costs the line beyond its own bytes: MQTT, TLS,
-// TCP/IP, the acknowledgements of both and that of the CEM.
+// TCP/IP, the acknowledgements of both and that of the CEM, and its part of the
+// statuses.
 func (u usage) perReport() float64 {
 	return (u.traffic.wire() - float64(u.payload)) / float64(u.reports)
 }
@@ -61,7 +63,10 @@ func watch(ctx context.Context, b *bench, program string, span time.Duration) (u
 			err = fmt.Errorf("watch agent: %w\n%s", err, tail(log.String(), 20))
 		}
 	}()
-	if err := awaitAcknowledged(ctx, cfg.RunDir(), settled, p.Done()); err != nil {
+	if err := awaitStart(ctx, cfg.RunDir(), p.Done()); err != nil {
+		return usage{}, err
+	}
+	if err := b.awaitQuiet(ctx, p.Done()); err != nil {
 		return usage{}, err
 	}
 	before, err := b.look(ctx, p)
@@ -72,13 +77,7 @@ func watch(ctx context.Context, b *bench, program string, span time.Duration) (u
 	if err != nil {
 		return usage{}, err
 	}
-	// As it began, the watch ends when a report has just been acknowledged: no
-	// report is counted by half.
-	s, err := p.Ask(ctx)
-	if err != nil {
-		return usage{}, err
-	}
-	if err := awaitAcknowledged(ctx, cfg.RunDir(), s.Counters.Acknowledged+1, p.Done()); err != nil {
+	if err := b.awaitQuiet(ctx, p.Done()); err != nil {
 		return usage{}, err
 	}
 	after, err := b.look(ctx, p)
@@ -97,6 +96,7 @@ type glance struct {
 	processor        time.Duration
 	traffic          traffic
 	reports, payload uint64
+	statuses         uint64
 	agent            agent.Snapshot
 }
 
@@ -113,13 +113,13 @@ func (b *bench) look(ctx context.Context, p *process.Process) (glance, error) {
 	if err != nil {
 		return glance{}, err
 	}
-	return glance{time.Now(), cpu, t, b.reports.Load(), b.payload.Load(), s}, nil
+	return glance{time.Now(), cpu, t, b.reports.Load(), b.payload.Load(), b.statuses.Load(), s}, nil
 }
 
 func (g glance) since(o glance) usage {
 	u := usage{
 		span: g.at.Sub(o.at), processor: g.processor - o.processor, traffic: g.traffic.minus(o.traffic),
-		reports: g.reports - o.reports, payload: g.payload - o.payload,
+		reports: g.reports - o.reports, payload: g.payload - o.payload, statuses: g.statuses - o.statuses,
 		readings:   g.agent.Counters.Readings - o.agent.Counters.Readings,
 		flashBytes: g.agent.Counters.FlashBytes - o.agent.Counters.FlashBytes,
 	}

@@ -65,8 +65,9 @@ func Measure(ctx context.Context, o Options) (report Report, err error) {
 
 // running is what the running agent showed that other rows need.
 type running struct {
-	perReport float64 // bytes on the line beyond the report's own
-	connect   float64 // bytes on the line of one connection
+	perReport         float64 // bytes on the line beyond the report's own
+	connect           float64 // bytes on the line of one connection
+	reports, statuses uint64  // that this was seen at
 }
 
 // live measures the running agent, and collectd at the same time.
@@ -97,7 +98,7 @@ func live(ctx context.Context, o Options, scratch string) (rows []Row, r running
 	}
 	rows = append(rows, measured("live heap", "MB", float64(n)/mega, maxHeap,
 		"after a collection, the agent's library alone in a process, reports acknowledged"))
-	return rows, running{u.perReport(), u.connect}, nil
+	return rows, running{u.perReport(), u.connect, u.reports, u.statuses}, nil
 }
 
 // share compares the processor time of a round with collectd's.
@@ -108,5 +109,5 @@ func share(u usage, peer time.Duration, reason string) []Row {
 	}
 	own := float64(u.processor.Microseconds()) / 1000 / u.rounds()
 	theirs := float64(peer.Microseconds()) / 1000
-	return []Row{measured(name, "", own/theirs, maxShare, fmt.Sprintf("collectd %.2f ms per round in the same %.0f s", theirs, u.span.Seconds()))}
+	return []Row{measured(name, "", own/theirs, maxShare, fmt.Sprintf("collectd %.2f ms per round at the same time", theirs))}
 }

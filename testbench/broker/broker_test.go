@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -271,6 +272,36 @@ func TestOlderTLSIsRefused(t *testing.T) {
 	if err == nil {
 		_ = conn.Close()
 		t.Error("TLS 1.2 connected; want it refused")
+	}
+}
+
+// A session of TLS that is resumed would outlive the certificate it began with.
+func TestSessionsAreNotResumed(t *testing.T) {
+	l := newLab(t)
+	cache := tls.NewLRUClientSessionCache(1)
+	for range 2 {
+		conn, err := tls.Dial("tcp", l.Addr(), &tls.Config{
+			RootCAs: l.ca.Pool(), Certificates: []tls.Certificate{*boxLeaf(t, l.ca, "box1")},
+			ClientSessionCache: cache, MinVersion: tls.VersionTLS13,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// CONNECT of MQTT 3.1.1 (3.1) as box1 with a clean session. Tickets come
+		// with the first bytes that the server sends.
+		connect := []byte("\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04box1")
+		if _, err := conn.Write(connect); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 4)); err != nil {
+			t.Fatal(err)
+		}
+		if conn.ConnectionState().DidResume {
+			t.Error("the session was resumed")
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

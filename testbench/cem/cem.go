@@ -122,7 +122,7 @@ func (c *CEM) Run(parent context.Context) error {
 		})
 	}
 	wg.Go(func() {
-		if err := c.acknowledge(ctx); err != nil {
+		if err := c.acknowledge(ctx, c.opts.Conn.Publish); err != nil {
 			cancel(err)
 		}
 	})
@@ -256,7 +256,7 @@ func (c *CEM) takeStatus(m message) {
 }
 
 // acknowledge publishes what boxes are owed when it is due.
-func (c *CEM) acknowledge(ctx context.Context) error {
+func (c *CEM) acknowledge(ctx context.Context, publish func(subject string, ack []byte) error) error {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -271,7 +271,7 @@ func (c *CEM) acknowledge(ctx context.Context) error {
 		case <-tick.C:
 		}
 		for subject, ack := range c.owed(time.Now()) {
-			if err := c.opts.Conn.Publish(subject, ack); err != nil {
+			if err := publish(subject, ack); err != nil {
 				return fmt.Errorf("publish %s: %w", subject, err)
 			}
 		}

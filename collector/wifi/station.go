@@ -39,6 +39,8 @@ const (
 	fieldConnectedTime
 	fieldAckSignal
 	fieldExpectedThroughput
+	fieldNoise // not of nl80211
+	fieldSNR   // not of nl80211
 	fields
 )
 
@@ -68,6 +70,8 @@ var fieldMetrics = [fields]catalogue.ID{
 	fieldConnectedTime:      catalogue.StationConnectedTime,
 	fieldAckSignal:          catalogue.StationAckSignal,
 	fieldExpectedThroughput: catalogue.StationExpectedThroughput,
+	fieldNoise:              catalogue.StationNoise,
+	fieldSNR:                catalogue.StationSNR,
 }
 
 // A reply is what GET_STATION tells of one station.

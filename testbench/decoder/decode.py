@@ -45,7 +45,7 @@ class Decoder:
         self.modes = [[Bit(p) for p in tree] for tree in ((0, 13107, 9830, 22938, 29491, even, even, rarely),
                                                           (0, 29491, 9830, 1966, 6554, even, 58982, rarely))]
         self.sign = [[Bit(1024 if m == ZERO else even) for _ in range(3)] for m in range(8)]
-        self.stop = [[Bit(prior(level, i)) for i in range(16)] for level in range(14)]
+        self.fast, self.slow = ([[Bit(prior(level, i)) for i in range(16)] for level in range(14)] for _ in range(2))
         self.memo, self.follows, self.names = {}, {}, [b""]
         self.metric, self.instance, self.newest, self.left = 0, 0, b"", []
 
@@ -63,11 +63,13 @@ class Decoder:
             self.high = self.high << 8 & 0xFFFFFFFF | 0xFF
         return one
 
-    def bit(self, b):
-        rate = 131072 // (2 * b.n + 3)
-        one = self.split(self.low + ((self.high - self.low) * b.p >> 16))
-        b.p += (65535 - b.p) * rate >> 16 if one else -(b.p * rate >> 16)
-        b.n = min(b.n + 1, MEMORY)
+    def bit(self, *models):
+        p = sum(b.p for b in models) // len(models)
+        one = self.split(self.low + ((self.high - self.low) * p >> 16))
+        for b in models:
+            rate = 131072 // (2 * b.n + 3)
+            b.p += (65535 - b.p) * rate >> 16 if one else -(b.p * rate >> 16)
+            b.n = min(b.n + 1, 30)
         return one
 
     def raw(self, n):
@@ -76,9 +78,9 @@ class Decoder:
             v = v << 1 | self.split(self.low + (self.high - self.low >> 1))
         return v
 
-    def sized(self, bits):
+    def sized(self, *models):
         n = 0
-        while n < 64 and not self.bit(bits[min(n, len(bits) - 1)]):
+        while n < 64 and not self.bit(*(m[min(n, len(m) - 1)] for m in models)):
             n += 1
         return n if n < 2 else 1 << n - 1 | self.raw(n - 1)
 
@@ -89,17 +91,20 @@ class Decoder:
         u = self.unsigned(name)
         return wrap(-u if u and self.bit(self.num[name].sign) else u)
 
-    def residual(self, s, mode):  # SPEC "Residuals"; s is [mean, count, sign]
+    def residual(self, s, mode):  # SPEC "Residuals"; s is [fast, count, sign, slow]
         if s[1] == 0:
             u = self.unsigned("first")
         else:
-            level, shift = level_of(s[0])
-            u = self.sized(self.stop[level]) << shift | self.raw(shift)
+            shift = max(level_of(s[0]) - 12, 0) // 2
+            fast = self.fast[level_of(s[0]) - 2 * shift]
+            slow = self.slow[min(max(level_of(s[3]) - 2 * shift, 0), 13)]
+            u = self.sized(fast, slow) << shift | self.raw(shift)
         negative = bool(u) and self.bit(self.sign[mode][s[2]])
         if u:
             s[2] = 2 if negative else 1
-        v, k = min(u, 1 << 56) << 4, min(s[1], 2)
-        s[0] += (v - s[0]) >> k if v > s[0] else -((s[0] - v) >> k)
+        v = min(u, 1 << 56) << 4
+        for mean, k in ((0, min(s[1], 1)), (3, min(s[1], 4))):
+            s[mean] += (v - s[mean]) >> k if v > s[mean] else -((s[mean] - v) >> k)
         s[1] += 1
         return wrap(-u if negative else u)
 
@@ -126,10 +131,10 @@ class Decoder:
         return metric, self.names[self.instance].hex()
 
     def times(self, t, rows):  # t is [start, rows, quantum, interval]
-        t[0] += self.signed("start")
         t[2] = (100, 10, 1)[self.unsigned("quantum")]
+        t[0] += self.signed("start") * t[2]
         t[3] += self.signed("interval")
-        s, at = [0, 1, 0], t[0]
+        s, at = [0, 1, 0, 0], t[0]
         out = [at]
         for _ in range(rows - 1):
             at += (t[3] + self.residual(s, TIME)) * t[2]
@@ -151,7 +156,7 @@ class Decoder:
         counter = self.bit(self.flag["is_counter"])
         n = self.unsigned("step")
         step = (1, 2, 4, 5)[(n - 1) % 4] * 10 ** ((n - 1) // 4) if n else self.unsigned("other_step")
-        m = dict(counter=counter, step=step, level=None, mode=None, mean=0, palette=m["palette"] if m else [])
+        m = dict(counter=counter, step=step, level=None, mode=None, fast=0, slow=0, palette=m["palette"] if m else [])
         self.memo[metric & 255] = m
         return m
 
@@ -187,7 +192,7 @@ class Decoder:
             for _ in range(3):
                 node = 2 * node + self.bit(self.modes[m["counter"]][node])
             mode = node - 8
-        s = [m["mean"], 1, 0] if m["mode"] == mode else [0, 0, 0]
+        s = [m["fast"], 1, 0, m["slow"]] if m["mode"] == mode else [0, 0, 0, 0]
         m["mode"] = mode
         if mode == CONSTANT:
             return [first] * n
@@ -213,7 +218,7 @@ class Decoder:
                     before, last = last, v
                 count += 1
             x.append(v)
-        m["mean"] = s[0]
+        m["fast"], m["slow"] = s[0], s[3]
         return x
 
     def summary(self, count):
@@ -228,9 +233,6 @@ class Decoder:
                     mean=0 if m["counter"] else mean, max=wrap((low + extent) * m["step"]), last=last)
 
 
-MEMORY = 30
-
-
 def prior(level, i):
     m = 1 + 4 * level if level < 2 else 5 + 2 * (level & 1) << level // 2
     q = ((m + (10 << i) if i else m) << 16) // (m + (20 << i))
@@ -240,10 +242,7 @@ def prior(level, i):
 
 def level_of(mean):
     n = mean.bit_length()
-    if n < 3:
-        return max(n - 1, 0), 0
-    shift = max(n - 8, 0)
-    return 2 * (n - shift) - 4 + (mean >> n - 2 & 1), shift
+    return max(n - 1, 0) if n < 3 else 2 * n - 4 + (mean >> n - 2 & 1)
 
 
 def place(palette, v):

@@ -85,7 +85,7 @@ func TestPythonReadsEveryGoldenVector(t *testing.T) {
 // TestPythonReadsTheTrace compares the decoders on more than the vectors hold:
 // some windows of the reference trace, of several lengths.
 func TestPythonReadsTheTrace(t *testing.T) {
-	e := wire.Encoder{Steps: trace.Steps}
+	var e wire.Encoder
 	var input []byte
 	var bodies [][]byte
 	for i, rows := range []int{6, 30, 90, 250} {

@@ -9,7 +9,7 @@
 //
 // The trace is synthetic: eight Wi-Fi stations, a DSL line with one retrain,
 // an optical module, temperatures, load, traffic of four interfaces and a
-// ping, 60 columns at a reading each 10 s. Signals are first-order
+// probe of the first hop, 60 columns of the catalogue at a reading each 10 s. Signals are first-order
 // autoregressive around levels that jump when a station moves, rates follow
 // them through a table of twelve, retries come in bursts, traffic is heavy
 // tailed with a daily rhythm and the home's side follows the line's.

@@ -11,7 +11,7 @@ import (
 // Seed is that of the trace that Figures measures.
 const Seed = 1
 
-// Lengths are the windows that Figures measures, in rows of 10 s: one, five and
+// lengths are the windows that Figures measures, in rows of 10 s: one, five and
 // fifteen minutes.
 var lengths = [...]int{6, 30, 90}
 
@@ -29,6 +29,8 @@ func Encodings() []Encoding {
 	return []Encoding{
 		{"codec", "whole Report: header, clock, three sections, at catalogue resolution", reporter(false)},
 		{"lossless", "the same, every reading exact", reporter(true)},
+		{"codec bodies", "bodies of the sections alone, names and times in them", bodies(false)},
+		{"lossless bodies", "the same, every reading exact", bodies(true)},
 		{"json", "objects of Telegraf's JSON serialiser, a message each, topic not counted", jsonLines},
 		{"opensync+zlib", "one protobuf report as OpenSync shapes them, zlib", openSync},
 		{"columnar+deflate", "delta columns with counted runs of zeros, deflate 9, no header", columnar},
@@ -37,7 +39,7 @@ func Encodings() []Encoding {
 
 // reporter returns an encoder of whole Reports.
 func reporter(lossless bool) func(*Trace, Window) []byte {
-	e := &wire.Encoder{Steps: Steps}
+	e := new(wire.Encoder)
 	var body []byte
 	return func(_ *Trace, w Window) []byte {
 		b := wire.AppendHeader(nil, wire.Header{
@@ -50,6 +52,17 @@ func reporter(lossless bool) func(*Trace, Window) []byte {
 			b = wire.AppendSection(b, s.Purpose, wire.Columns, body)
 		}
 		return wire.AppendClock(b, wire.Clock{WallAtBoot: time.Unix(0, 0).Add(wall), Quality: wire.ClockSynchronised})
+	}
+}
+
+// bodies returns an encoder of the bodies of sections.
+func bodies(lossless bool) func(*Trace, Window) []byte {
+	e := new(wire.Encoder)
+	return func(_ *Trace, w Window) (all []byte) {
+		for _, s := range w.Sections {
+			all = e.AppendColumns(all, s.Tables, lossless)
+		}
+		return all
 	}
 }
 

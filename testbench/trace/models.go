@@ -105,6 +105,7 @@ func (g *generator) stations() []Series {
 
 // line makes a DSL line that retrains once, in the middle of the trace.
 func (g *generator) line() []Series {
+	const name = "dsl0"
 	r := g.rng()
 	retrain := g.rows/2 + r.IntN(max(g.rows/8, 1))
 	after := func(row int, before, then float64) float64 {
@@ -113,25 +114,25 @@ func (g *generator) line() []Series {
 		}
 		return then
 	}
-	margin := func(name string, level, sigma float64) Series {
+	margin := func(id catalogue.ID, label string, level, sigma float64) Series {
 		n := &ar{phi: 0.98, sigma: sigma, r: r}
-		return Series{LineMargin, "margin", name, g.each(func(row int) float64 {
+		return Series{id, label, name, g.each(func(row int) float64 {
 			return after(row, level, level+7) + n.next()
 		})}
 	}
-	level := func(id catalogue.ID, label, name string, before, then float64) Series {
+	level := func(id catalogue.ID, label string, before, then float64) Series {
 		return Series{id, label, name, g.each(func(row int) float64 { return after(row, before, then) })}
 	}
-	attainable := func(name string, mean float64) Series {
+	attainable := func(id catalogue.ID, label string, mean float64) Series {
 		step := mean
-		return Series{LineAttainable, "attainable", name, g.each(func(int) float64 {
+		return Series{id, label, name, g.each(func(int) float64 {
 			if r.Float64() < 1.0/180 {
 				step = mean + 400*r.NormFloat64()
 			}
 			return step
 		})}
 	}
-	count := func(id catalogue.ID, label, name string, perRow float64) Series {
+	count := func(id catalogue.ID, label string, perRow float64) Series {
 		total := float64(r.IntN(100_000))
 		noisy := &burst{up: 6, off: 300, r: r}
 		return Series{id, label, name, g.each(func(int) float64 {
@@ -150,36 +151,51 @@ func (g *generator) line() []Series {
 		return up
 	})
 	return []Series{
-		margin("down", 92, 2.2), margin("up", 78, 1.6),
-		level(LineAttenuation, "attenuation", "down", 183, 184), level(LineAttenuation, "attenuation", "up", 121, 121),
-		level(LineRate, "line_rate", "down", 91264, 88417), level(LineRate, "line_rate", "up", 31998, 31200),
-		attainable("down", 98532), attainable("up", 34410),
-		count(LineCRC, "crc", "down", 2), count(LineCRC, "crc", "up", 1),
-		count(LineFEC, "fec", "down", 40), count(LineFEC, "fec", "up", 9),
-		count(LineErroredSeconds, "es", "down", 0.5),
-		{LineShowtime, "showtime", "", showtime},
+		{catalogue.LineLastChange, "showtime", name, showtime},
+		level(catalogue.LineDownRate, "down_rate", 91264, 88417),
+		level(catalogue.LineUpRate, "up_rate", 31998, 31200),
+		attainable(catalogue.LineDownMaxRate, "down_max_rate", 98532),
+		attainable(catalogue.LineUpMaxRate, "up_max_rate", 34410),
+		margin(catalogue.LineDownMargin, "down_margin", 92, 2.2),
+		margin(catalogue.LineUpMargin, "up_margin", 78, 1.6),
+		level(catalogue.LineDownAttenuation, "down_attenuation", 183, 184),
+		level(catalogue.LineUpAttenuation, "up_attenuation", 121, 121),
+		count(catalogue.LineDownES, "down_es", 0.5),
+		count(catalogue.LineDownFEC, "down_fec", 40),
+		count(catalogue.LineUpFEC, "up_fec", 9),
+		count(catalogue.LineDownCRC, "down_crc", 2),
+		count(catalogue.LineUpCRC, "up_crc", 1),
 	}
 }
 
-// sensors makes an optical module (light, bias, temperature, supply) and three
-// temperatures of the box.
+// slow makes a level that drifts a little, and with the day, read to a quantum.
+func (g *generator) slow(r *rand.Rand, level, sigma, quantum float64) []int64 {
+	n := &ar{phi: 0.99, sigma: sigma, r: r}
+	return g.each(func(row int) float64 {
+		return math.Round((level*(1+0.02*g.day(row))+n.next())/quantum) * quantum
+	})
+}
+
+// optics makes an optical module (SFF-8472).
+func (g *generator) optics() []Series {
+	const name = "sfp0"
+	r := g.rng()
+	return []Series{
+		{catalogue.OpticRxPower, "rx_power", name, g.slow(r, -9510, 25, 10)},
+		{catalogue.OpticTxPower, "tx_power", name, g.slow(r, 2310, 12, 10)},
+		{catalogue.OpticBias, "bias", name, g.slow(r, 14000, 60, 2)},
+		{catalogue.OpticVoltage, "voltage", name, g.slow(r, 32900, 20, 1)},
+		{catalogue.OpticTemperature, "temperature", name, g.slow(r, 47000, 400, 100)},
+	}
+}
+
+// sensors makes three temperatures of the box.
 func (g *generator) sensors() []Series {
 	r := g.rng()
-	slow := func(id catalogue.ID, label, name string, level, sigma, quantum float64) Series {
-		n := &ar{phi: 0.99, sigma: sigma, r: r}
-		return Series{id, label, name, g.each(func(row int) float64 {
-			return math.Round((level*(1+0.02*g.day(row))+n.next())/quantum) * quantum
-		})}
-	}
 	return []Series{
-		slow(catalogue.SensorPower, "light_received", "sfp_rx", 112, 1, 1),
-		slow(catalogue.SensorPower, "light_sent", "sfp_tx", 1380, 3, 1),
-		slow(catalogue.SensorCurrent, "bias", "sfp_bias", 14, 0.4, 1),
-		slow(catalogue.SensorTemperature, "temperature", "sfp", 47000, 400, 100),
-		slow(catalogue.SensorVoltage, "supply", "sfp_vcc", 3290, 4, 1),
-		slow(catalogue.SensorTemperature, "temperature", "soc", 63000, 900, 100),
-		slow(catalogue.SensorTemperature, "temperature", "wifi0", 58000, 800, 100),
-		slow(catalogue.SensorTemperature, "temperature", "wifi1", 55000, 800, 500),
+		{catalogue.SensorTemperature, "temperature", "soc", g.slow(r, 63000, 900, 100)},
+		{catalogue.SensorTemperature, "temperature", "wifi0", g.slow(r, 58000, 800, 100)},
+		{catalogue.SensorTemperature, "temperature", "wifi1", g.slow(r, 55000, 800, 500)},
 	}
 }
 
@@ -221,7 +237,7 @@ func (g *generator) traffic() []Series {
 	}
 	share := [3]float64{0.5, 0.4, 0.1}
 	for row := range g.rows {
-		x := 8.4 + 1.5*g.day(row) + level.next() + 0.6*r.NormFloat64()
+		x := 7.7 + 1.5*g.day(row) + level.next() + 0.6*r.NormFloat64()
 		if session.next() {
 			x += 1.5 + g.day(row) + 0.8*r.ExpFloat64()
 		}
@@ -241,18 +257,22 @@ func (g *generator) traffic() []Series {
 	return all
 }
 
-// ping makes round-trip time and jitter in 0.01 ms and the lost of ten.
-func (g *generator) ping() []Series {
+// probe makes round-trip time and jitter, and the probes that are answered, of
+// ten a round.
+func (g *generator) probe() []Series {
+	const name = "first_hop"
 	r := g.rng()
-	drift := &ar{phi: 0.98, sigma: 30, r: r}
+	drift := &ar{phi: 0.98, sigma: 300, r: r}
+	answered := float64(r.IntN(1_000_000))
 	return []Series{
-		{PingRTT, "rtt", "", g.each(func(int) float64 { return 850 + drift.next() + 60*r.ExpFloat64() })},
-		{PingJitter, "jitter", "", g.each(func(int) float64 { return 40 + 50*r.ExpFloat64() })},
-		{PingLoss, "loss", "", g.each(func(int) float64 {
+		{catalogue.ProbeRTT, "rtt", name, g.each(func(int) float64 { return 8500 + drift.next() + 600*r.ExpFloat64() })},
+		{catalogue.ProbeJitter, "jitter", name, g.each(func(int) float64 { return 400 + 500*r.ExpFloat64() })},
+		{catalogue.ProbeReceived, "answered", name, g.each(func(int) float64 {
+			answered += 10
 			if r.Float64() < 0.004 {
-				return 1 + float64(r.IntN(3))
+				answered -= 1 + float64(r.IntN(3))
 			}
-			return 0
+			return answered
 		})},
 	}
 }

@@ -9,50 +9,9 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// Numbers of metrics that the trace has and the catalogue has not: the DSL
-// line's and the ping's. They are far above the catalogue's.
-const (
-	LineMargin catalogue.ID = 60001 + iota
-	LineAttenuation
-	LineRate
-	LineAttainable
-	LineCRC
-	LineFEC
-	LineErroredSeconds
-	LineShowtime
-	PingRTT
-	PingJitter
-	PingLoss
-)
-
-// local is what the codec must know of the metrics above: step and whether it
-// counts.
-func local(id catalogue.ID) (step int64, counter, ok bool) {
-	switch id {
-	case LineMargin, LineAttenuation: // 0.1 dB
-		return 1, false, true
-	case LineRate, LineAttainable: // kbit/s
-		return 100, false, true
-	case LineCRC, LineFEC, LineErroredSeconds:
-		return 1, true, true
-	case LineShowtime: // s
-		return 1, false, true
-	case PingRTT, PingJitter: // 0.01 ms
-		return 10, false, true
-	case PingLoss: // lost of ten
-		return 1, false, true
-	}
-	return 0, false, false
-}
-
-// Steps returns the step of a metric of the trace and whether it counts, as
-// wire.Encoder asks for them.
-func Steps(id catalogue.ID) (step int64, counter bool) {
-	if step, counter, ok := local(id); ok {
-		return step, counter
-	}
-	return wire.Steps(id)
-}
+// Steps returns the step of a metric of the trace and whether it counts: the
+// catalogue's.
+func Steps(id catalogue.ID) (step int64, counter bool) { return wire.Steps(id) }
 
 // A Series is one column of the trace.
 type Series struct {
@@ -161,10 +120,11 @@ func Generate(seed uint64, rows int, interval time.Duration) *Trace {
 	g := &generator{seed: seed, rows: rows, interval: interval}
 	t := &Trace{Rows: rows, Interval: interval, Sources: []Source{
 		{Name: "line", Purpose: catalogue.Essential, Series: g.line()},
+		{Name: "optics", Purpose: catalogue.Essential, Series: g.optics()},
 		{Name: "sensors", Purpose: catalogue.Essential, Series: g.sensors()},
 		{Name: "load", Purpose: catalogue.Support, Series: g.load()},
 		{Name: "traffic", Purpose: catalogue.Support, Split: true, Series: g.traffic()},
-		{Name: "ping", Purpose: catalogue.Support, Series: g.ping()},
+		{Name: "probe", Purpose: catalogue.Support, Series: g.probe()},
 		{Name: "stations", Purpose: catalogue.Personalised, Split: true, Series: g.stations()},
 	}}
 	// A box that has been up for three days; each source is asked in its turn

@@ -78,9 +78,8 @@ func (c *coder) split(mid uint32, b bool) bool {
 	return b
 }
 
-// bit codes b under the probability m, which learns from it.
-func (c *coder) bit(m *prob, b bool) bool {
-	b = c.split(c.low+uint32(uint64(c.high-c.low)*uint64(m.p)>>16), b)
+// learn takes into account that the decision was b.
+func (m *prob) learn(b bool) {
 	if b {
 		m.p += uint16((65535 - uint32(m.p)) * rate[m.n] >> 16)
 	} else {
@@ -89,6 +88,21 @@ func (c *coder) bit(m *prob, b bool) bool {
 	if m.n < memory {
 		m.n++
 	}
+}
+
+// bit codes b under the probability m, which learns from it.
+func (c *coder) bit(m *prob, b bool) bool {
+	b = c.split(c.low+uint32(uint64(c.high-c.low)*uint64(m.p)>>16), b)
+	m.learn(b)
+	return b
+}
+
+// either codes b under the mean of two probabilities, which both learn from it.
+func (c *coder) either(m, n *prob, b bool) bool {
+	p := (uint32(m.p) + uint32(n.p)) >> 1
+	b = c.split(c.low+uint32(uint64(c.high-c.low)*uint64(p)>>16), b)
+	m.learn(b)
+	n.learn(b)
 	return b
 }
 

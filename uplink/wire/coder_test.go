@@ -78,20 +78,18 @@ func TestSignedEnds(t *testing.T) {
 	}
 }
 
-// TestLevels: levels never fall as means grow, and scaling leaves means of 8
-// to 16.
+// TestLevels: levels never fall as means grow, and there are two to an octave.
 func TestLevels(t *testing.T) {
 	before := 0
 	for mean := range uint64(256) {
-		l, shift := level(mean)
-		if l < before || l >= levels || shift != 0 {
-			t.Fatalf("level(%d) = %d, %d after level %d", mean, l, shift, before)
+		if l := level(mean); l < before || l > before+1 || l >= levels {
+			t.Fatalf("level(%d) = %d after %d", mean, l, before)
 		}
-		before = l
+		before = level(mean)
 	}
 	for n := 8; n < 61; n++ {
-		if l, shift := level(1 << n); l != 12 || shift != n-7 {
-			t.Errorf("level(1<<%d) = %d, %d", n, l, shift)
+		if l := level(1 << n); l != 2*n-2 || level(3<<n/2) != l+1 {
+			t.Errorf("level(1<<%d) = %d", n, l)
 		}
 	}
 }

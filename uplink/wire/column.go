@@ -337,7 +337,7 @@ func (c *codec) body(m *memo, p *plan, series []int64) {
 	}
 	s := spread{}
 	if m.moded && m.mode == p.mode {
-		s = spread{mean: m.mean, count: 1}
+		s = spread{fast: m.fast, slow: m.slow, count: 1}
 	}
 	m.moded, m.mode = true, p.mode
 	switch p.mode {
@@ -361,7 +361,7 @@ func (c *codec) body(m *memo, p *plan, series []int64) {
 			x.add(series[i])
 		}
 	}
-	m.mean = s.mean
+	m.fast, m.slow = s.fast, s.slow
 }
 
 // paletted codes series by the metric's palette.

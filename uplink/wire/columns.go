@@ -104,9 +104,10 @@ type memo struct {
 	step    int64
 	opened  bool // level is known
 	level   int64
-	moded   bool // mode and mean are known
+	moded   bool // what follows is known
 	mode    mode
-	mean    uint64
+	fast    uint64 // running means of the residuals
+	slow    uint64
 	palette int // number in palettes, from 1 on
 }
 
@@ -221,8 +222,8 @@ func newDecoder(body []byte) (*codec, error) {
 
 // A timeline is what the times of a table are predicted from.
 type timeline struct {
-	start    int64 // of the table, in ms
 	rows     int
+	start    int64 // of the table, in ms
 	quantum  int64 // ms
 	interval int64 // between rows, in quanta
 }
@@ -244,16 +245,27 @@ func (c *codec) table(at *timeline, rows, columns int) (int, int) {
 	return int(n), int(k)
 }
 
-// timesHeader codes what a table's times have in common.
-func (c *codec) timesHeader(at *timeline, start, interval int64, quantum int) {
-	at.start += c.signed(&c.start, start-at.start)
+// timesHeader codes what a table's times have in common: their quantum, the
+// first, in quanta from the first of the table before, and their interval.
+func (c *codec) timesHeader(at *timeline, quantum int, start, interval int64) {
 	q := c.unsigned(&c.quantum, uint64(quantum))
 	if q >= uint64(len(quanta)) {
 		c.broken = true
 		return
 	}
 	at.quantum = quanta[q]
+	at.start += c.signed(&c.start, off(start-at.start, at.quantum)) * at.quantum
 	at.interval += c.signed(&c.interval, interval-at.interval)
+}
+
+// off returns in quanta how far a time is off, in ms, from where it is
+// expected. A time that is one quantum or less off is left where it is
+// expected; what it differs is carried to the next.
+func off(ms, quantum int64) int64 {
+	if ms >= -quantum && ms <= quantum {
+		return 0
+	}
+	return ms / quantum
 }
 
 // times codes the times of a table.
@@ -267,18 +279,12 @@ func (e *Encoder) times(at *timeline, times []time.Duration) {
 	for quantum < len(quanta)-1 && apart < 10*quanta[quantum] {
 		quantum++
 	}
-	e.codec.timesHeader(at, start, interval(times, quanta[quantum]), quantum)
+	e.codec.timesHeader(at, quantum, start, interval(times, quanta[quantum]))
 	s := spread{count: 1}
 	t := at.start
 	for _, next := range times[1:] {
 		t += at.interval * at.quantum
-		// A row that is one quantum or less from where it is expected is left
-		// there; the difference is carried to the next.
-		off := next.Milliseconds() - t
-		if off >= -at.quantum && off <= at.quantum {
-			off = 0
-		}
-		t += e.codec.residual(&s, overTime, off/at.quantum) * at.quantum
+		t += e.codec.residual(&s, overTime, off(next.Milliseconds()-t, at.quantum)) * at.quantum
 	}
 }
 

@@ -80,13 +80,13 @@ const (
 )
 
 // A residuals is the model of what readings differ from what was predicted. How
-// large a residual is likely to be is told by the running mean of those before
-// it in its column; columns of a body share what they learn about each level
-// of that mean.
+// large a residual is likely to be is told by two running means of those before
+// it in its column, a fast one and a slow one; columns of a body share what they
+// learn about each level of either.
 type residuals struct {
-	// stop[l][i]: at level l, the magnitude has i bits, given that it has at
-	// least i.
-	stop [levels][buckets]prob
+	// fast[l][i] and slow[l][i]: the mean being at level l, the magnitude has i
+	// bits, given that it has at least i.
+	fast, slow [levels][buckets]prob
 	// sign[m][s]: it is negative, under mode m after the sign s.
 	sign [modes][3]prob
 }
@@ -95,13 +95,13 @@ type residuals struct {
 // x or more with the probability (1 + x/1.6m)^-2: a mean of few residuals is
 // not sure, so the tail is heavy.
 func (r *residuals) reset() {
-	for l := range r.stop {
+	for l := range r.fast {
 		// Twice the mean in the middle of the level, in 16ths; so 1.6m is m2/20.
 		m2 := uint64(5+2*(l&1)) << (l / 2)
 		if l < 2 {
 			m2 = uint64(1 + 4*l)
 		}
-		for i := range r.stop[l] {
+		for i := range r.fast[l] {
 			from, to := m2+10<<i, m2+20<<i
 			if i == 0 {
 				from = m2
@@ -111,7 +111,8 @@ func (r *residuals) reset() {
 			if i == 0 {
 				p = max(p, 16384) // a value is often the same again, then far off
 			}
-			r.stop[l][i] = prob{uint16(p), confidence}
+			r.fast[l][i] = prob{uint16(p), confidence}
+			r.slow[l][i] = prob{uint16(p), confidence}
 		}
 	}
 	for m := range r.sign {
@@ -126,24 +127,22 @@ func (r *residuals) reset() {
 
 // A spread is what a column's residuals so far tell of the next one.
 type spread struct {
-	mean  uint64 // of the magnitudes, in 16ths
-	count int
-	sign  int // 0 none yet, 1 the last but zeros was positive, 2 negative
+	fast, slow uint64 // means of the magnitudes, in 16ths
+	count      int
+	sign       int // 0 none yet, 1 the last but zeros was positive, 2 negative
 }
 
-// level returns the level of a mean, and how many low bits of a magnitude are
-// coded as they are. A level spans half an octave; where the mean is 16 or more
-// the magnitude is scaled down so that it is between 8 and 16.
-func level(mean uint64) (l, shift int) {
+// level returns the level of a mean: two to an octave, the first for means below
+// 2/16, then 2/16 and 3/16 together.
+func level(mean uint64) int {
 	n := bits.Len64(mean)
 	if n < 3 {
-		return max(n-1, 0), 0
+		return max(n-1, 0)
 	}
-	shift = max(n-8, 0)
-	return 2*(n-shift) - 4 + int(mean>>(n-2)&1), shift
+	return 2*n - 4 + int(mean>>(n-2)&1)
 }
 
-// add takes the residual v into account.
+// add takes a residual of magnitude u into account.
 func (s *spread) add(u uint64, negative bool) {
 	if u != 0 {
 		s.sign = 1
@@ -152,13 +151,17 @@ func (s *spread) add(u uint64, negative bool) {
 		}
 	}
 	u = min(u, 1<<56) << 4
-	k := min(s.count, 2)
-	if u > s.mean {
-		s.mean += (u - s.mean) >> k
-	} else {
-		s.mean -= (s.mean - u) >> k
-	}
+	s.fast = towards(s.fast, u, min(s.count, 1))
+	s.slow = towards(s.slow, u, min(s.count, 4))
 	s.count++
+}
+
+// towards moves mean by a 2^k-th of the way to u.
+func towards(mean, u uint64, k int) uint64 {
+	if u > mean {
+		return mean + (u-mean)>>k
+	}
+	return mean - (mean-u)>>k
 }
 
 // residual codes v, the next residual of the column that s is of.
@@ -167,8 +170,13 @@ func (c *codec) residual(s *spread, mode mode, v int64) int64 {
 	if s.count == 0 {
 		u = c.unsigned(&c.first, u)
 	} else {
-		l, shift := level(s.mean)
-		u = c.scaled(l, u>>shift)<<shift | c.raw(u, shift)
+		// Where the fast mean is 16 or more, low bits are coded as they are, so
+		// many that the rest has a mean between 8 and 16.
+		l := level(s.fast)
+		shift := max(l-levels+2, 0) / 2
+		fast := &c.residuals.fast[l-2*shift]
+		slow := &c.residuals.slow[min(max(level(s.slow)-2*shift, 0), levels-1)]
+		u = c.scaled(fast, slow, u>>shift)<<shift | c.raw(u, shift)
 	}
 	negative := u != 0 && c.bit(&c.residuals.sign[mode][s.sign], v < 0)
 	s.add(u, negative)
@@ -178,11 +186,11 @@ func (c *codec) residual(s *spread, mode mode, v int64) int64 {
 	return int64(u)
 }
 
-// scaled codes a magnitude at level l.
-func (c *codec) scaled(l int, u uint64) uint64 {
+// scaled codes a magnitude by how many bits it has, under two models of that.
+func (c *codec) scaled(fast, slow *[buckets]prob, u uint64) uint64 {
 	size := bits.Len64(u)
 	n := 0
-	for n < 64 && !c.bit(&c.residuals.stop[l][min(n, buckets-1)], n == size) {
+	for n < 64 && !c.either(&fast[min(n, buckets-1)], &slow[min(n, buckets-1)], n == size) {
 		n++
 	}
 	if n <= 1 {

@@ -234,9 +234,10 @@ func TestStrangersAreRefused(t *testing.T) {
 			}
 			c.Certificate = &leaf
 		}},
-		{"common name is a wildcard", func(c *mqttbox.Config) { c.Certificate = boxLeaf(t, l.ca, "*") }},
-		{"common name spans two levels", func(c *mqttbox.Config) { c.Certificate = boxLeaf(t, l.ca, "a.b") }},
-		{"no common name", func(c *mqttbox.Config) { c.Certificate = boxLeaf(t, l.ca, "") }},
+		{"common name is a wildcard of NATS", func(c *mqttbox.Config) { c.Box, c.Certificate = "*", boxLeaf(t, l.ca, "*") }},
+		{"common name has a wildcard of MQTT", func(c *mqttbox.Config) { c.Box, c.Certificate = "a+b", boxLeaf(t, l.ca, "a+b") }},
+		{"common name spans two levels", func(c *mqttbox.Config) { c.Box, c.Certificate = "a.b", boxLeaf(t, l.ca, "a.b") }},
+		{"no common name", func(c *mqttbox.Config) { c.Box, c.Certificate = "", boxLeaf(t, l.ca, "") }},
 		{"client identifier of another box", func(c *mqttbox.Config) { c.Box = "box2" }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

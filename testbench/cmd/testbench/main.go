@@ -40,6 +40,7 @@ func commands() []command {
 		{"up", "", "run broker, CEM and the real agent here, and show what arrives", longUp, cmdUp},
 		{"decode", "[FILE | -]", "print reports for people", longDecode, cmdDecode},
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
+		{"wire", "", "measure what readings cost on the wire, beside other encodings", longWire, cmdWire},
 	}
 }
 

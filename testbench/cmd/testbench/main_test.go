@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -98,5 +99,26 @@ func TestInterruptEndsTheLab(t *testing.T) {
 		[]string{"up", "--dir", t.TempDir(), "--agent", "/bin/true"})
 	if code != exitFailure || !strings.Contains(out.String(), "Summary after") {
 		t.Errorf("exit status %d, output\n%s\nwant %d and a summary: nothing was decoded", code, out.String(), exitFailure)
+	}
+}
+
+func TestWirePrintsItsFigures(t *testing.T) {
+	code, out, text := output(t, nil, "wire", "--json")
+	if code != exitOK {
+		t.Fatalf("exit status %d: %s", code, text)
+	}
+	var figures []struct {
+		Encoding        string  `json:"encoding"`
+		BytesPerReading float64 `json:"bytes_per_reading"`
+	}
+	if err := json.Unmarshal([]byte(out), &figures); err != nil {
+		t.Fatal(err)
+	}
+	cost := make(map[string]float64)
+	for _, f := range figures {
+		cost[f.Encoding] = f.BytesPerReading
+	}
+	if cost["codec"] <= 0 || cost["json"] <= cost["codec"] {
+		t.Errorf("figures %v; want those of our codec and, above them, those of JSON", cost)
 	}
 }

@@ -83,10 +83,26 @@ type jsonSummary struct {
 }
 
 type jsonEvent struct {
-	Type       string           `json:"type"`
-	At         jsonTime         `json:"at"`
-	Attributes []wire.Attribute `json:"attributes,omitempty"`
-	Losses     []jsonLoss       `json:"losses,omitempty"`
+	Type       string          `json:"type"`
+	At         jsonTime        `json:"at"`
+	Attributes []jsonAttribute `json:"attributes,omitempty"`
+	Losses     []jsonLoss      `json:"losses,omitempty"`
+}
+
+type jsonAttribute struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+type jsonCounters struct {
+	Readings           uint64 `json:"readings"`
+	Reports            uint64 `json:"reports"`
+	Published          uint64 `json:"published"`
+	Acknowledged       uint64 `json:"acknowledged"`
+	Lost               uint64 `json:"lost"`
+	FlashBytes         uint64 `json:"flash_bytes"`
+	BufferedRAMBytes   uint64 `json:"buffered_ram_bytes"`
+	BufferedFlashBytes uint64 `json:"buffered_flash_bytes"`
 }
 
 type jsonLoss struct {
@@ -155,7 +171,7 @@ func PrintStatusJSON(w io.Writer, b []byte) error {
 		Configuration string        `json:"configuration"`
 		Clock         string        `json:"clock"`
 		Boot          jsonTime      `json:"boot"`
-		Counters      wire.Counters `json:"counters"`
+		Counters      jsonCounters  `json:"counters"`
 		Capabilities  []capability  `json:"capabilities"`
 		Health        []health      `json:"health"`
 		Losses        []jsonLoss    `json:"losses"`
@@ -163,7 +179,7 @@ func PrintStatusJSON(w io.Writer, b []byte) error {
 		Box: s.Box, Online: s.Online, CleanStop: s.CleanStop, Run: toRun(s.Run), Version: s.Version,
 		Consent:   jsonConsent{s.Consent.PolicyVersion, granted(s.Consent)},
 		Catalogue: fmt.Sprintf("%08x", s.Catalogue), Configuration: fmt.Sprintf("%08x", s.Configuration),
-		Clock: s.Clock.Quality.String(), Boot: toTime(s.Clock, 0), Counters: s.Counters,
+		Clock: s.Clock.Quality.String(), Boot: toTime(s.Clock, 0), Counters: jsonCounters(s.Counters),
 		Capabilities: []capability{}, Health: []health{}, Losses: toLosses(s.Losses),
 	}
 	for _, c := range s.Capabilities {
@@ -248,7 +264,11 @@ func toTable(t wire.Table, clock wire.Clock) jsonTable {
 }
 
 func toEvent(e wire.Event, clock wire.Clock) jsonEvent {
-	return jsonEvent{e.Type.String(), toTime(clock, e.At), e.Attributes, toLosses(e.Losses)}
+	out := jsonEvent{e.Type.String(), toTime(clock, e.At), nil, toLosses(e.Losses)}
+	for _, a := range e.Attributes {
+		out.Attributes = append(out.Attributes, jsonAttribute(a))
+	}
+	return out
 }
 
 func toLosses(losses []wire.Loss) []jsonLoss {

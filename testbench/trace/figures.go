@@ -3,6 +3,7 @@ package trace
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"livebox-agent/uplink/wire"
@@ -98,18 +99,20 @@ func Figures() []Figure {
 // PrintFigures writes the figures as a table: a line for each encoding, a
 // column for each window.
 func PrintFigures(w io.Writer, figures []Figure) error {
-	rows := fmt.Sprintf("%-18s", "bytes per reading")
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-18s", "bytes per reading")
 	for _, n := range lengths {
-		rows += fmt.Sprintf("%8v", (time.Duration(n)*10*time.Second).Minutes()) + " min"
+		fmt.Fprintf(&b, "%8v min", (time.Duration(n) * 10 * time.Second).Minutes())
 	}
 	last := ""
 	for _, f := range figures {
 		if f.Encoding != last {
-			rows += fmt.Sprintf("\n%-18s", f.Encoding)
+			fmt.Fprintf(&b, "\n%-18s", f.Encoding)
 			last = f.Encoding
 		}
-		rows += fmt.Sprintf("%12.3f", f.BytesPerReading)
+		fmt.Fprintf(&b, "%12.3f", f.BytesPerReading)
 	}
-	_, err := io.WriteString(w, rows+"\n")
+	b.WriteByte('\n')
+	_, err := io.WriteString(w, b.String())
 	return err
 }

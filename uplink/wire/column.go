@@ -170,12 +170,12 @@ func (c *codec) nameInstance(name string) {
 		c.broken = true
 		return
 	}
-	plain := true
+	plainText := true
 	for i := shared; i < len(name); i++ {
-		plain = plain && letter(name[i]) >= 0
+		plainText = plainText && letter(name[i]) >= 0
 	}
 	width := 8
-	if plain = c.bit(&c.models.plain, plain); plain {
+	if plainText = c.bit(&c.plain, plainText); plainText {
 		width = 6
 	}
 	var decoded []byte
@@ -185,14 +185,14 @@ func (c *codec) nameInstance(name string) {
 	for i := range int(rest64) {
 		v := 0
 		if !c.decoding {
-			if v = int(name[shared+i]); plain {
+			if v = int(name[shared+i]); plainText {
 				v = letter(byte(v))
 			}
 		}
 		if v = int(c.raw(uint64(v), width)); !c.decoding {
 			continue
 		}
-		if plain {
+		if plainText {
 			v = int(alphabet[v])
 		}
 		decoded = append(decoded, byte(v))

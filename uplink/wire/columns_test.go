@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -338,7 +339,7 @@ func TestDamagedBodyIsRefused(t *testing.T) {
 		"bytes after it": {append(slices.Clone(body), make([]byte, 9)...), errBody},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := DecodeColumns(tt.body); err != tt.want {
+			if _, err := DecodeColumns(tt.body); !errors.Is(err, tt.want) {
 				t.Errorf("DecodeColumns: %v; want %v", err, tt.want)
 			}
 			if _, err := DecodeSummary(tt.body); err == nil {

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -276,5 +277,23 @@ func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) != len(vectors) {
 		t.Errorf("testdata has %d vectors, %v; want %d", len(files), err, len(vectors))
+	}
+}
+
+// TestSpecificationIsOfTheCode: the page has the body of its worked example as
+// it is coded, and every code of health.
+func TestSpecificationIsOfTheCode(t *testing.T) {
+	page, err := os.ReadFile("SPEC.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\n    " + goldenVectors(t)["columns-worked"].Body + "\n",
+		"| `" + wire.HealthNotStored + "` |", "| `" + wire.HealthStoreUnavailable + "` |", "| `" + wire.HealthStoreReset + "` |",
+		"| `" + wire.HealthClockUnknown + "` |", "| `" + wire.HealthUplinkDown + "` |", "| `" + wire.HealthTLSDateUnchecked + "` |",
+	} {
+		if !bytes.Contains(page, []byte(want)) {
+			t.Errorf("SPEC.md does not have %q", want)
+		}
 	}
 }

@@ -8,7 +8,7 @@ type models struct {
 	first     number // magnitude of a column's first residual
 
 	// The sizes of tables and their times.
-	tables, rows, columns, start, quantum, interval number
+	tables, rows, columns, quantum, start, interval number
 	// Which column comes next.
 	sameInstance, newInstance prob
 	away, prefix, suffix      number
@@ -41,10 +41,25 @@ func newModels() *models {
 		bits   int
 	}{
 		{&m.first, 4},
-		{&m.tables, 2}, {&m.rows, 4}, {&m.columns, 4}, {&m.start, 10}, {&m.quantum, 1}, {&m.interval, 4},
-		{&m.away, 1}, {&m.prefix, 1}, {&m.suffix, 3}, {&m.metric, 2},
-		{&m.step, 3}, {&m.otherStep, 8}, {&m.total, 25}, {&m.level, 6}, {&m.change, 4}, {&m.newcomer, 8},
-		{&m.count, 2}, {&m.extent, 6}, {&m.within, 4},
+		{&m.tables, 2},
+		{&m.rows, 4},
+		{&m.columns, 4},
+		{&m.quantum, 1},
+		{&m.start, 10},
+		{&m.interval, 4},
+		{&m.away, 1},
+		{&m.prefix, 1},
+		{&m.suffix, 3},
+		{&m.metric, 2},
+		{&m.step, 3},
+		{&m.otherStep, 8},
+		{&m.total, 25},
+		{&m.level, 6},
+		{&m.change, 4},
+		{&m.newcomer, 8},
+		{&m.count, 2},
+		{&m.extent, 6},
+		{&m.within, 4},
 	} {
 		n.number.expect(n.bits)
 	}
@@ -53,11 +68,21 @@ func newModels() *models {
 		prob *prob
 		p    uint16
 	}{
-		{&m.sameInstance, even}, {&m.newInstance, even}, {&m.plain, mostly},
-		{&m.successor[0], even}, {&m.successor[1], even},
+		{&m.sameInstance, even},
+		{&m.newInstance, even},
+		{&m.plain, mostly},
+		{&m.successor[0], even},
+		{&m.successor[1], even},
 		{&m.full, mostly},
-		{&m.present[0], rarely}, {&m.present[1], even}, {&m.present[2], even}, {&m.present[3], mostly},
-		{&m.sameKind, mostly}, {&m.isCounter, even}, {&m.sameMode, 40960}, {&m.inPalette, mostly}, {&m.exact, even},
+		{&m.present[0], rarely},
+		{&m.present[1], even},
+		{&m.present[2], even},
+		{&m.present[3], mostly},
+		{&m.sameKind, mostly},
+		{&m.isCounter, even},
+		{&m.sameMode, 40960},
+		{&m.inPalette, mostly},
+		{&m.exact, even},
 	} {
 		*p.prob = prob{p.p, confidence}
 	}

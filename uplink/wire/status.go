@@ -73,6 +73,7 @@ const (
 	HealthClockUnknown     = "clock_unknown"
 	HealthUplinkDown       = "uplink_down"
 	HealthTLSDateUnchecked = "tls_date_unchecked"
+	HealthConfiguration    = "configuration_unknown_keys"
 )
 
 // Counters count since the run began; the last two are levels.

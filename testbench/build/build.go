@@ -83,8 +83,10 @@ func agent(ctx context.Context, root string, env []string, version, out string) 
 	if err != nil {
 		return fmt.Errorf("build agent: %w", err)
 	}
-	args := append([]string{"build", "-trimpath", "-buildvcs=false",
-		"-ldflags=-s -w -buildid= -X main.version=" + version, "-o", out}, lean()...)
+	args := append([]string{
+		"build", "-trimpath", "-buildvcs=false",
+		"-ldflags=-s -w -buildid= -X main.version=" + version, "-o", out,
+	}, lean()...)
 	cmd := exec.CommandContext(ctx, "go", append(args, AgentPackage)...)
 	cmd.Dir, cmd.Env = root, env
 	if msg, err := cmd.CombinedOutput(); err != nil {

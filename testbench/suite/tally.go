@@ -63,6 +63,7 @@ type packageState struct {
 type testState struct {
 	outcome string // pass, fail, skip; empty while running
 	parent  bool
+	ran     bool // false for "T/a" where the only test is "T/a/b": a slash in a name
 	output  []string
 }
 
@@ -120,6 +121,7 @@ func (t *tally) take(e event) {
 		return
 	}
 	s := p.test(e.Test)
+	s.ran = true
 	switch e.Action {
 	case "output":
 		s.output = append(s.output, e.Output)
@@ -153,6 +155,7 @@ func (t *tally) endPackage(e event, p *packageState) {
 	for _, test := range slices.Sorted(maps.Keys(p.tests)) {
 		s := p.tests[test]
 		switch {
+		case !s.ran:
 		case s.outcome == "skip":
 			c.Skipped++
 			t.skips = append(t.skips, Skip{t.lane, name, test, reason(s.output)})
@@ -191,7 +194,7 @@ func (t *tally) printPackage(e event, name string, c Counts, tests int) {
 // failedBelow says whether a subtest of the test called name failed.
 func (p *packageState) failedBelow(name string) bool {
 	for sub, s := range p.tests {
-		if s.outcome != "pass" && s.outcome != "skip" && strings.HasPrefix(sub, name+"/") {
+		if s.ran && s.outcome != "pass" && s.outcome != "skip" && strings.HasPrefix(sub, name+"/") {
 			return true
 		}
 	}

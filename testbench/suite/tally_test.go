@@ -32,6 +32,10 @@ func TestParentThatFailsByItselfCounts(t *testing.T) {
 		"by itself": {`{"Action":"pass","Package":"p","Test":"T/a"}
 {"Action":"fail","Package":"p","Test":"T"}
 {"Action":"fail","Package":"p"}`, Counts{Passed: 1, Failed: 1}},
+		"a slash in the name of a subtest": {`{"Action":"run","Package":"p","Test":"T"}
+{"Action":"pass","Package":"p","Test":"T/1/2"}
+{"Action":"pass","Package":"p","Test":"T"}
+{"Action":"pass","Package":"p"}`, Counts{Passed: 1}},
 		"the stream ends before the test":    {`{"Action":"run","Package":"p","Test":"T"}`, Counts{Failed: 1}},
 		"the stream ends before the package": {`{"Action":"pass","Package":"p","Test":"T"}`, Counts{Passed: 1, Failed: 1}},
 		"a line that is no event": {"go: some warning\n" + `{"Action":"pass","Package":"p","Test":"T"}

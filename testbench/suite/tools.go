@@ -31,6 +31,7 @@ func Tools() []Tool {
 		{"qemu-mips-static", []string{"qemu-user-static"}, "the agent on MIPS, big endian", starts("qemu-mips-static", "--version")},
 		{"qemu-mipsel-static", []string{"qemu-user-static"}, "the agent on MIPS, little endian", starts("qemu-mipsel-static", "--version")},
 		{"python3", []string{"python3"}, "the decoder in a second language", starts("python3", "--version")},
+		{"protoc", []string{"protobuf-compiler"}, "that the generated code is of telemetry.proto", starts("protoc", "--version")},
 		{"xz", []string{"xz-utils"}, "the size in a firmware image", starts("xz", "--version")},
 	}
 }

@@ -56,14 +56,14 @@ func run(ctx context.Context, w io.Writer, args []string) error {
 		return err
 	}
 	fmt.Fprintf(w, "livebox-agent %s\n", version)
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "target\tbytes\txz -9\t same bytes twice\t")
+	r := release{root: root, out: *out, verify: *verify, table: tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	fmt.Fprintln(r.table, "target\tbytes\txz -9\tsame bytes twice\t")
 	for _, t := range targets {
-		if err := one(ctx, table, root, *out, t, *verify); err != nil {
+		if err := r.build(ctx, t); err != nil {
 			return err
 		}
 	}
-	return table.Flush()
+	return r.table.Flush()
 }
 
 func choose(names []string) ([]build.Target, error) {
@@ -81,10 +81,17 @@ func choose(names []string) ([]build.Target, error) {
 	return targets, nil
 }
 
-// one builds and checks one target and writes its line.
-func one(ctx context.Context, w io.Writer, root, out string, t build.Target, verify bool) error {
-	path := filepath.Join(out, t.File())
-	if err := build.Agent(ctx, root, t, path); err != nil {
+// release is what all targets have in common.
+type release struct {
+	root, out string
+	verify    bool
+	table     *tabwriter.Writer
+}
+
+// build builds and checks one target and writes its line.
+func (r release) build(ctx context.Context, t build.Target) error {
+	path := filepath.Join(r.out, t.File())
+	if err := build.Agent(ctx, r.root, t, path); err != nil {
 		return err
 	}
 	if err := build.CheckStatic(path); err != nil {
@@ -102,17 +109,17 @@ func one(ctx context.Context, w io.Writer, root, out string, t build.Target, ver
 		return err
 	}
 	same := "not tried"
-	if verify {
+	if r.verify {
 		scratch, err := os.MkdirTemp("", "livebox-agent-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(scratch)
-		if err := build.Reproduce(ctx, root, t, path, scratch); err != nil {
+		if err := build.Reproduce(ctx, r.root, t, path, scratch); err != nil {
 			return err
 		}
 		same = "yes"
 	}
-	fmt.Fprintf(w, "%s\t%d\t%s\t%s\t\n", t.Name, info.Size(), packed, same)
+	fmt.Fprintf(r.table, "%s\t%d\t%s\t%s\t\n", t.Name, info.Size(), packed, same)
 	return nil
 }

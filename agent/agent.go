@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,6 +176,10 @@ func (a *Agent) begin() {
 	start := a.clock.Start()
 	a.log.Info("agent started", "version", a.version, "run", fmt.Sprintf("%016x", start.Run.ID),
 		"counter", start.Run.Counter, "previous_end", start.PreviousEnd, "consent", a.granted.String())
+	if u := a.cfg.Unknown(); len(u) > 0 {
+		a.log.Warn("configuration has unknown keys, going on without them", "keys", u)
+		a.health.set(wire.HealthConfiguration, true, "unknown keys: "+strings.Join(u, ", "))
+	}
 	for _, p := range catalogue.Purposes() {
 		if a.granted.Has(p) {
 			continue

@@ -3,7 +3,9 @@
 // # What is promised
 //
 //   - Every problem of a file is reported at once, each with its key's name.
-//   - An unknown key is an error: a misspelt key never silently does nothing.
+//   - An unknown key never silently does nothing: it is an error of its own,
+//     with which the agent may run (an older agent reads a newer file after a
+//     rollback) and must say so.
 //   - A key that is left out has a default that is right for a gateway.
 package config
 
@@ -14,6 +16,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -38,7 +41,8 @@ type Config struct {
 	Uplink   uplink.Config `toml:"uplink"`
 	Log      Log           `toml:"log"`
 
-	hash uint32
+	hash    uint32
+	unknown []string
 }
 
 // Box says which box this is and where the agent keeps things on it.
@@ -96,8 +100,27 @@ func Default() Config {
 	}
 }
 
+// An UnknownKeysError says that a configuration is good but for keys that the
+// agent does not know and goes without.
+type UnknownKeysError struct {
+	// Keys of the file; those of sources that the agent does not have are last.
+	Keys []string
+}
+
+func (e *UnknownKeysError) Error() string {
+	var b strings.Builder
+	for i, k := range e.Keys {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(k + ": unknown key")
+	}
+	return b.String()
+}
+
 // Load reads and checks the file of that name. sources are the names of all
-// sources that the agent knows. The error joins one for every problem.
+// sources that the agent knows. The error joins one for every problem; where
+// it is an *UnknownKeysError alone, the Config is good all the same.
 func Load(name string, sources []string) (Config, error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -113,7 +136,7 @@ func Load(name string, sources []string) (Config, error) {
 	}
 	c, err := Parse(string(b), sources)
 	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", name, err)
+		return c, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil
 }
@@ -131,18 +154,34 @@ func Parse(text string, sources []string) (Config, error) {
 		}
 		return Config{}, err
 	}
-	var errs []error
+	unknown := &UnknownKeysError{}
 	for _, k := range md.Undecoded() {
-		errs = append(errs, fmt.Errorf("%s: unknown key", k))
+		unknown.Keys = append(unknown.Keys, k.String())
 	}
-	errs = append(errs, c.validate(sources)...)
+	for _, name := range slices.Sorted(maps.Keys(c.Sampling.Intervals)) {
+		if !slices.Contains(sources, name) {
+			unknown.Keys = append(unknown.Keys, "sampling.intervals."+name)
+		}
+	}
+	errs := c.validate()
+	if len(unknown.Keys) > 0 && len(errs) > 0 {
+		errs = append([]error{errors.New(unknown.Error())}, errs...)
+	}
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, err
 	}
 	sum := sha256.Sum256([]byte(text))
 	c.hash = binary.BigEndian.Uint32(sum[:4])
+	if len(unknown.Keys) > 0 {
+		c.unknown = unknown.Keys
+		return c, unknown
+	}
 	return c, nil
 }
+
+// Unknown returns the keys of the file that the agent does not know and goes
+// without.
+func (c Config) Unknown() []string { return c.unknown }
 
 // Hash returns the first four bytes, big endian, of the SHA-256 of the text
 // that the configuration was read from.
@@ -174,7 +213,7 @@ func (c Config) Missing() []string {
 // default.
 func (c Config) Interval(source string) time.Duration { return c.Sampling.Intervals[source] }
 
-func (c Config) validate(sources []string) []error {
+func (c Config) validate() []error {
 	var errs []error
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	if c.Box.StateDir == "" {
@@ -199,10 +238,6 @@ func (c Config) validate(sources []string) []error {
 		bad("sampling.window: %v is not between 1s and 24h", w)
 	}
 	for name, d := range c.Sampling.Intervals {
-		if !slices.Contains(sources, name) {
-			bad("sampling.intervals.%s: unknown source (known: %s)", name, strings.Join(sources, ", "))
-			continue
-		}
 		if d < 100*time.Millisecond || d > 24*time.Hour {
 			bad("sampling.intervals.%s: %v is not between 100ms and 24h", name, d)
 		}

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -113,11 +115,27 @@ window = 99
 		"colour: unknown key", "buffer.spill_afters: unknown key",
 		"box.state_dir: must not be empty", "box.id: ", "box.memory_limit: ",
 		`consent.purposes: unknown purpose "marketing"`, `consent.purposes: unknown purpose "spying"`, "consent.policy_version: ",
-		"sampling.window: ", "sampling.intervals.nosuch: unknown source (known: system, stations)", "sampling.intervals.system: ",
+		"sampling.window: ", "sampling.intervals.nosuch: unknown key", "sampling.intervals.system: ",
 		"buffer.ram_bytes: ", "uplink.broker: ", "uplink.window: ", "uplink.ca_file: ",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q:\n%v", want, err)
+		}
+	}
+}
+
+func TestUnknownKeysAloneLeaveAGoodConfiguration(t *testing.T) {
+	c, err := Parse(good+"colour = \"orange\"\n[radio]\nband = 5\n[sampling.intervals]\nlidar = \"1s\"\n", sources)
+	unknown, ok := errors.AsType[*UnknownKeysError](err)
+	if !ok || !slices.Equal(unknown.Keys, []string{"uplink.colour", "radio", "radio.band", "sampling.intervals.lidar"}) {
+		t.Fatalf("Parse = %v; want an UnknownKeysError for the four keys", err)
+	}
+	if c.Uplink.Broker != "tls://cem.example:8883" || c.Hash() == 0 || !slices.Equal(c.Unknown(), unknown.Keys) {
+		t.Errorf("configuration beside the unknown keys: %+v", c)
+	}
+	for _, k := range unknown.Keys {
+		if !strings.Contains(err.Error(), k+": unknown key") {
+			t.Errorf("%q does not name %s", err, k)
 		}
 	}
 }

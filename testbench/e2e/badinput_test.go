@@ -3,12 +3,12 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"livebox-agent/agent"
 	"livebox-agent/testbench/cem"
-	"livebox-agent/testbench/process"
 	"livebox-agent/uplink/wire"
 )
 
@@ -121,19 +121,16 @@ func TestUnreachableBrokerAtStartStopsNoSampling(t *testing.T) {
 	once(t, s)
 }
 
-func TestEveryUnknownKeyIsNamed(t *testing.T) {
+func TestEveryUnknownKeyIsNamedAndStopsNoSampling(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.agent.Set["box.colour"] = `"red"`
 	b.agent.Set["uplink.brokre"] = `"tls://127.0.0.1:1"`
 	b.agent.Set["sampling.intervals.bogus"] = `"1s"`
-	p, err := process.Start(b.agent)
-	if err != nil {
-		t.Fatal(err)
-	}
-	<-p.Done()
-	if p.Err() == nil {
-		t.Error("the agent ended without an error")
+	p := b.agentUp(t)
+	a := b.ask(t, p, "samples in spite of them", func(s agent.Snapshot) bool { return s.Counters.Readings > 0 })
+	if !slices.ContainsFunc(a.Health, func(h agent.SnapshotHealth) bool { return h.Code == wire.HealthConfiguration }) {
+		t.Errorf("health %+v does not tell of the unknown keys", a.Health)
 	}
 	for _, key := range []string{"box.colour", "uplink.brokre", "sampling.intervals.bogus"} {
 		b.log.says(t, key)

@@ -31,7 +31,8 @@ the network, the backend or the store.`
 why they give nothing. Nothing is sent or stored. Only sources whose purpose is
 granted are asked: by the configuration, or by --grant in a laboratory.`
 	longCheck = `Read the configuration and report every problem in it, each with its key. Exit
-status 0 means that the agent will run with it.`
+status 0 means that it is good. The agent itself runs with keys that it does not
+know, and says so; any other problem keeps it from starting.`
 	longStatus = `Ask the running agent what it does: what it measures, holds and has delivered,
 and which states are not as they should be.`
 	longBuffer = `Show what the store of reports holds, without changing it. The agent must not be
@@ -49,12 +50,23 @@ func sourceNames() []string {
 	return names
 }
 
+// load reads the configuration for a command that can go without the keys that
+// the agent does not know, and says which these are.
+func load(e env, file string) (config.Config, error) {
+	cfg, err := config.Load(file, sourceNames())
+	if _, ok := errors.AsType[*config.UnknownKeysError](err); ok {
+		fmt.Fprintf(e.stderr, "warning: going on without what is not known: %v\n", err)
+		return cfg, nil
+	}
+	return cfg, err
+}
+
 func cmdRun(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
 	file := fs.String("config", defaultConfig, "configuration `file`")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	cfg, err := config.Load(*file, sourceNames())
+	cfg, err := load(e, *file)
 	if err != nil {
 		return err
 	}
@@ -116,7 +128,7 @@ func cmdSample(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	granted, stateDir, err := grants(*grant, *file)
+	granted, stateDir, err := grants(e, *grant, *file)
 	if err != nil {
 		return err
 	}
@@ -132,8 +144,8 @@ func cmdSample(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 
 // grants returns the purposes that sample may use, and the directory whose free
 // space it measures.
-func grants(list, file string) (consent.Set, string, error) {
-	cfg, err := config.Load(file, sourceNames())
+func grants(e env, list, file string) (consent.Set, string, error) {
+	cfg, err := load(e, file)
 	if errors.Is(err, fs.ErrNotExist) && file == defaultConfig {
 		cfg, err = config.Default(), nil
 		cfg.Box.StateDir = os.TempDir()
@@ -201,7 +213,7 @@ func cmdStatus(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	cfg, err := config.Load(*file, sourceNames())
+	cfg, err := load(e, *file)
 	if err != nil {
 		return err
 	}
@@ -223,7 +235,7 @@ func cmdBuffer(_ context.Context, e env, flags *flag.FlagSet, args []string) err
 		return err
 	}
 	if *dir == "" {
-		cfg, err := config.Load(*file, sourceNames())
+		cfg, err := load(e, *file)
 		if err != nil {
 			return err
 		}

@@ -61,6 +61,8 @@ func TestCommandLine(t *testing.T) {
 		{"files that are missing are said", []string{"check-config", "--config", good}, exitOK, "uplink.cert_file", ""},
 		{"bad configuration, every key", []string{"check-config", "--config", bad}, exitFailure, "", "uplink.windwo: unknown key"},
 		{"bad configuration, every key", []string{"check-config", "--config", bad}, exitFailure, "", "sampling.window"},
+		{"unknown keys fail the check", []string{"check-config", "--config", writeConfig(t, "windwo = 3\n")}, exitFailure, "", "uplink.windwo: unknown key"},
+		{"and are only said elsewhere", []string{"sample", "--config", writeConfig(t, "windwo = 3\n")}, exitOK, "DeviceInfo.UpTime", "uplink.windwo: unknown key"},
 		{"run with a bad configuration", []string{"run", "--config", bad}, exitFailure, "", "sampling.window"},
 		{"no configuration", []string{"check-config", "--config", "/nonexistent"}, exitFailure, "", "no such file"},
 		{"status of no agent", []string{"status", "--config", good}, exitFailure, "", "is the agent running"},

@@ -161,20 +161,20 @@ func PrintStatusJSON(w io.Writer, b []byte) error {
 		Detail string   `json:"detail,omitempty"`
 	}
 	out := struct {
-		Box           string        `json:"box"`
-		Online        bool          `json:"online"`
-		CleanStop     bool          `json:"clean_stop"`
-		Run           jsonRun       `json:"run"`
-		Version       string        `json:"version"`
-		Consent       jsonConsent   `json:"consent"`
-		Catalogue     string        `json:"catalogue"`
-		Configuration string        `json:"configuration"`
-		Clock         string        `json:"clock"`
-		Boot          jsonTime      `json:"boot"`
-		Counters      jsonCounters  `json:"counters"`
-		Capabilities  []capability  `json:"capabilities"`
-		Health        []health      `json:"health"`
-		Losses        []jsonLoss    `json:"losses"`
+		Box           string       `json:"box"`
+		Online        bool         `json:"online"`
+		CleanStop     bool         `json:"clean_stop"`
+		Run           jsonRun      `json:"run"`
+		Version       string       `json:"version"`
+		Consent       jsonConsent  `json:"consent"`
+		Catalogue     string       `json:"catalogue"`
+		Configuration string       `json:"configuration"`
+		Clock         string       `json:"clock"`
+		Boot          jsonTime     `json:"boot"`
+		Counters      jsonCounters `json:"counters"`
+		Capabilities  []capability `json:"capabilities"`
+		Health        []health     `json:"health"`
+		Losses        []jsonLoss   `json:"losses"`
 	}{
 		Box: s.Box, Online: s.Online, CleanStop: s.CleanStop, Run: toRun(s.Run), Version: s.Version,
 		Consent:   jsonConsent{s.Consent.PolicyVersion, granted(s.Consent)},

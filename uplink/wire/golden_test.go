@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,7 +15,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"livebox-agent/collector/catalogue"
-	"livebox-agent/testbench/trace"
 	"livebox-agent/uplink/wire"
 )
 
@@ -139,6 +139,45 @@ func every(start, interval time.Duration, n int) []time.Duration {
 	return all
 }
 
+// box returns two minutes of readings that wander at random, from whole numbers
+// alone: every machine makes the same.
+func box() []wire.Table {
+	r := rand.New(rand.NewPCG(7, 7))
+	wander := func(start, step int64, falls bool) []int64 {
+		v := []int64{start}
+		for len(v) < 12 {
+			d := r.Int64N(step + 1)
+			if falls {
+				d = 2*d - step
+			}
+			v = append(v, v[len(v)-1]+d)
+		}
+		return v
+	}
+	times := func(late time.Duration) []time.Duration {
+		at := every(72*time.Hour+late, 10*time.Second, 12)
+		for i := range at {
+			at[i] += time.Duration(r.Int64N(15)) * time.Millisecond
+		}
+		return at
+	}
+	traffic, load := wire.Table{Times: times(3 * time.Millisecond)}, wire.Table{Times: times(9 * time.Millisecond)}
+	for _, port := range []string{"wan", "lan1", "lan2", "wlan0"} {
+		for id := catalogue.PortBytesReceived; id <= catalogue.PortPacketsSent; id++ {
+			traffic.Columns = append(traffic.Columns, wire.Column{Metric: id, Instance: port, Values: wander(r.Int64N(1<<34), 1<<(8+r.Int64N(12)), false)})
+		}
+	}
+	for _, m := range []struct {
+		id          catalogue.ID
+		start, step int64
+	}{
+		{catalogue.CPUUsage, 120, 40}, {catalogue.LoadAverage, 45, 6}, {catalogue.MemoryTotal, 520_000, 0}, {catalogue.MemoryAvailable, 210_000, 900},
+	} {
+		load.Columns = append(load.Columns, wire.Column{Metric: m.id, Values: wander(m.start, m.step, true)})
+	}
+	return []wire.Table{load, traffic}
+}
+
 // goldenInputs returns what the vectors are made of.
 func goldenInputs() map[string]struct {
 	about    string
@@ -151,7 +190,6 @@ func goldenInputs() map[string]struct {
 		lossless bool
 	}
 	const a = wire.Absent
-	window := trace.Generate(7, 12, 10*time.Second).Windows(12)[0].Sections
 	return map[string]input{
 		"empty": {about: "no table"},
 		"worked": {
@@ -218,8 +256,8 @@ func goldenInputs() map[string]struct {
 				},
 			}},
 		},
-		"lossless": {about: "two minutes of the reference trace, as they are", tables: window[1].Tables, lossless: true},
-		"trace":    {about: "the same at the catalogue's resolution", tables: window[1].Tables},
+		"lossless": {about: "two minutes of a box, as they are", tables: box(), lossless: true},
+		"box":      {about: "the same at the catalogue's resolution", tables: box()},
 	}
 }
 

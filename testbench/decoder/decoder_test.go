@@ -2,6 +2,7 @@ package decoder_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -9,8 +10,6 @@ import (
 	"reflect"
 	"testing"
 	"time"
-
-	"encoding/hex"
 
 	"livebox-agent/testbench/trace"
 	"livebox-agent/uplink/wire"

@@ -192,11 +192,13 @@ func TestShapes(t *testing.T) {
 				{catalogue.SensorTemperature, "", []int64{math.MaxInt64, math.MinInt64 + 1, 0, math.MaxInt64}},
 				{catalogue.PortBytesSent, "", []int64{math.MinInt64 + 1, math.MaxInt64, -1, 1}},
 				{catalogue.PortBytesSent, "", []int64{1 << 62, -1 << 62, 1 << 61, math.MaxInt64}},
+				{catalogue.PortBytesSent, "", []int64{math.MinInt64 + 1, math.MaxInt64, math.MinInt64 + 1, math.MaxInt64 - 5}},
 			}}},
 			[]Table{{clock(4), []Column{
 				{catalogue.SensorTemperature, "", []int64{math.MaxInt64, math.MinInt64 + 1, 0, math.MaxInt64}},
 				{catalogue.PortBytesSent, "", []int64{math.MinInt64 + 1, math.MaxInt64, -1, 1}},
 				{catalogue.PortBytesSent, "", []int64{1 << 62, -1 << 62, 1 << 61, math.MaxInt64}},
+				{catalogue.PortBytesSent, "", []int64{math.MinInt64 + 1, math.MaxInt64, math.MinInt64 + 1, math.MaxInt64 - 5}},
 			}}},
 		},
 	} {
@@ -322,6 +324,36 @@ func TestHostileBodyCannotFillMemory(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
 			t.Errorf("%s: decoding allocated %d bytes (%v, %v)", name, n, errColumns, errSummary)
+		}
+	}
+}
+
+// TestBodyThatClaimsTooMuchIsRefused: before anything is made for it.
+func TestBodyThatClaimsTooMuchIsRefused(t *testing.T) {
+	for name, tt := range map[string]struct {
+		tables, columns uint64
+		rows            int64
+	}{
+		"tables":               {MaxTables + 1, 0, 0},
+		"columns":              {1, MaxColumns + 1, 0},
+		"rows":                 {1, 0, MaxCells + 1},
+		"cells":                {1, 100, MaxCells / 100},
+		"none":                 {1, 0, -1},
+		"too many for 32 bits": {1, MaxColumns, 1 << 18},
+	} {
+		var e Encoder
+		e.begin(nil)
+		c := &e.codec
+		c.unsigned(&c.tables, tt.tables)
+		c.signed(&c.rows, tt.rows)
+		c.unsigned(&c.columns, tt.columns)
+		body := e.end()
+		if n := testing.AllocsPerRun(1, func() {
+			if _, err := DecodeColumns(body); !errors.Is(err, errBody) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}); n > 10 {
+			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
 }

@@ -322,7 +322,7 @@ func TestHostileBodyCannotFillMemory(t *testing.T) {
 		_, errColumns := DecodeColumns(body)
 		_, errSummary := DecodeSummary(body)
 		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
+		if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
 			t.Errorf("%s: decoding allocated %d bytes (%v, %v)", name, n, errColumns, errSummary)
 		}
 	}

@@ -94,7 +94,7 @@ func TestMessagesOfTheRealDaemon(t *testing.T) {
 		t.Errorf("set: %s", diff)
 	}
 	m, body = read(t, wireNotFound)
-	if m.Type != ubus.TypeStatus || !body.Has(ubus.AttrStatus) || body.Status != ubus.NotFound || body.Has(ubus.AttrData) {
+	if m.Type != ubus.TypeStatus || !body.Has(ubus.AttrStatus) || body.Status != ubus.ErrNotFound || body.Has(ubus.AttrData) {
 		t.Errorf("status = %+v, %+v", m, body)
 	}
 }
@@ -196,7 +196,7 @@ func TestUnknownTypesAndAttributesAreSkipped(t *testing.T) {
 	}
 	attributes, _ := hex.DecodeString("0c00000875736572" + "7f000005ff000000" + "0100000800000004" + "0900000501")
 	body, err := ubus.ParseBody(attributes)
-	if err != nil || body.Status != ubus.NotFound || body.Has(12) || body.Has(127) {
+	if err != nil || body.Status != ubus.ErrNotFound || body.Has(12) || body.Has(127) {
 		t.Errorf("body = %+v, %v", body, err)
 	}
 }

@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// Socket is where the daemon listens, OldSocket where it did before
-	// OpenWrt 21.02.
-	Socket    = "/var/run/ubus/ubus.sock"
+	// Socket is where the daemon listens.
+	Socket = "/var/run/ubus/ubus.sock"
+	// OldSocket is where it listened before OpenWrt 21.02.
 	OldSocket = "/var/run/ubus.sock"
 
 	// DefaultTimeout ends an exchange whose context has no deadline.
@@ -66,15 +66,15 @@ func (c *Conn) Close() error {
 func (c *Conn) release() { <-c.turn }
 
 // Call calls a method of an object and returns the first value of the answer.
-// That there is none is NoData, which is collector.ErrNoData. Any error is a
-// *CallError.
+// That there is none is ErrNoData, which is collector.ErrNoData too. Any error
+// is a *CallError.
 func (c *Conn) Call(ctx context.Context, object, method string, params map[string]any) (tree.Node, error) {
 	values, err := c.Values(ctx, object, method, params)
 	if err != nil {
 		return tree.Node{}, err
 	}
 	if len(values) == 0 {
-		return tree.Node{}, &CallError{Op: op(object, method), Err: NoData}
+		return tree.Node{}, &CallError{Op: op(object, method), Err: ErrNoData}
 	}
 	return values[0], nil
 }
@@ -105,7 +105,7 @@ func (c *Conn) List(ctx context.Context, pattern string) ([]string, error) {
 	err := c.do(ctx, func() error {
 		var err error
 		found, err = c.lookup(ctx, pattern)
-		if errors.Is(err, NotFound) {
+		if errors.Is(err, ErrNotFound) {
 			return nil
 		}
 		return err
@@ -239,7 +239,7 @@ func (c *Conn) find(ctx context.Context, object string) (id uint32, known bool, 
 		return id, true, nil
 	}
 	if object == "" || strings.HasSuffix(object, "*") {
-		return 0, false, InvalidArgument
+		return 0, false, ErrInvalidArgument
 	}
 	found, err := c.lookup(ctx, object)
 	if err != nil {
@@ -248,7 +248,7 @@ func (c *Conn) find(ctx context.Context, object string) (id uint32, known bool, 
 	id, ok := found[object]
 	if !ok {
 		// The daemon hides an object from who may call none of its methods.
-		return 0, false, PermissionDenied
+		return 0, false, ErrPermissionDenied
 	}
 	c.objects[object] = id
 	return id, false, nil
@@ -260,7 +260,7 @@ func (c *Conn) call(ctx context.Context, object, method string, params map[strin
 		return nil, err
 	}
 	values, err := c.invoke(ctx, id, method, params)
-	if !known || !errors.Is(err, NotFound) {
+	if !known || !errors.Is(err, ErrNotFound) {
 		return values, err
 	}
 	// A service that was started anew has new numbers; one that says itself

@@ -21,19 +21,20 @@ import (
 	"livebox-agent/collector/platform/ubus/ubustest"
 )
 
-// socketPath returns a path short enough for a unix socket.
-func socketPath(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "ubus")
+// socketPath returns a path short enough for a unix socket: TempDir has the
+// name of the test in it.
+func socketPath(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "ubus") //nolint:usetesting // see above
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return filepath.Join(dir, "s")
 }
 
 // serve starts a daemon and returns a client of it.
-func serve(t *testing.T, handler ubustest.Handler, objects ...ubustest.Object) (*ubustest.Server, *ubus.Conn) {
+func serve(t *testing.T, handler ubustest.Handler, objects ...ubustest.Object) *ubus.Conn {
 	t.Helper()
 	path := socketPath(t)
 	s, err := ubustest.Listen(path, ubustest.Fixed(objects...), handler)
@@ -45,7 +46,7 @@ func serve(t *testing.T, handler ubustest.Handler, objects ...ubustest.Object) (
 		_ = c.Close()
 		_ = s.Close()
 	})
-	return s, c
+	return c
 }
 
 func object(path string, methods ...string) ubustest.Object {
@@ -67,7 +68,7 @@ func text(t *testing.T, n tree.Node, path ...string) string {
 }
 
 func TestCall(t *testing.T) {
-	_, c := serve(t, echo, object("iwinfo", "info"), object("hostapd.phy0-ap0", "get_clients"))
+	c := serve(t, echo, object("iwinfo", "info"), object("hostapd.phy0-ap0", "get_clients"))
 	for range 3 {
 		n, err := c.Call(t.Context(), "iwinfo", "info", map[string]any{"device": "phy0-ap0", "list": []any{1, true}})
 		if err != nil {
@@ -83,7 +84,7 @@ func TestCall(t *testing.T) {
 }
 
 func TestSeveralValuesInOneAnswer(t *testing.T) {
-	_, c := serve(t, func(string, string, map[string]any) ([]any, error) {
+	c := serve(t, func(string, string, map[string]any) ([]any, error) {
 		return []any{
 			ubus.Table{{"WiFi.AccessPoint.1.", ubus.Table{{"Enable", true}}}},
 			ubus.Table{},
@@ -106,7 +107,7 @@ func TestSeveralValuesInOneAnswer(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	_, c := serve(t, echo, object("iwinfo", "info"), object("hostapd.phy1-ap0", "x"), object("hostapd.phy0-ap0", "x"),
+	c := serve(t, echo, object("iwinfo", "info"), object("hostapd.phy1-ap0", "x"), object("hostapd.phy0-ap0", "x"),
 		object("hostapd", "x"), ubustest.Object{Path: "hostapd.hidden", Hidden: true})
 	for pattern, want := range map[string]string{
 		"hostapd.*":   "hostapd.phy0-ap0 hostapd.phy1-ap0",
@@ -121,17 +122,17 @@ func TestList(t *testing.T) {
 			t.Errorf("List(%q) = %q, %v; want %q", pattern, got, err, want)
 		}
 	}
-	if _, err := c.List(t.Context(), ""); !errors.Is(err, ubus.InvalidArgument) {
+	if _, err := c.List(t.Context(), ""); !errors.Is(err, ubus.ErrInvalidArgument) {
 		t.Errorf("List of nothing: %v", err)
 	}
 }
 
 func TestWhatIsRefusedIsACallError(t *testing.T) {
 	statuses := map[string]ubus.StatusError{
-		"invalid": ubus.InvalidArgument, "notfound": ubus.NotFound, "denied": ubus.PermissionDenied,
-		"timeout": ubus.Timeout, "unsupported": ubus.NotSupported, "new": 99,
+		"invalid": ubus.ErrInvalidArgument, "notfound": ubus.ErrNotFound, "denied": ubus.ErrPermissionDenied,
+		"timeout": ubus.ErrTimeout, "unsupported": ubus.ErrNotSupported, "new": 99,
 	}
-	_, c := serve(t, func(_, method string, _ map[string]any) ([]any, error) {
+	c := serve(t, func(_, method string, _ map[string]any) ([]any, error) {
 		if method == "broken" {
 			return nil, errors.New("any other error")
 		}
@@ -144,31 +145,31 @@ func TestWhatIsRefusedIsACallError(t *testing.T) {
 		kind           error
 		text           string
 	}{
-		{"o", "invalid", ubus.InvalidArgument, nil, "ubus call o invalid: invalid argument"},
-		{"o", "notfound", ubus.NotFound, collector.ErrNoData, "ubus call o notfound: not found"},
-		{"o", "denied", ubus.PermissionDenied, collector.ErrRefused, "ubus call o denied: permission denied"},
-		{"o", "timeout", ubus.Timeout, nil, "ubus call o timeout: request timed out"},
-		{"o", "unsupported", ubus.NotSupported, collector.ErrNoData, "ubus call o unsupported: operation not supported"},
+		{"o", "invalid", ubus.ErrInvalidArgument, nil, "ubus call o invalid: invalid argument"},
+		{"o", "notfound", ubus.ErrNotFound, collector.ErrNoData, "ubus call o notfound: not found"},
+		{"o", "denied", ubus.ErrPermissionDenied, collector.ErrRefused, "ubus call o denied: permission denied"},
+		{"o", "timeout", ubus.ErrTimeout, nil, "ubus call o timeout: request timed out"},
+		{"o", "unsupported", ubus.ErrNotSupported, collector.ErrNoData, "ubus call o unsupported: operation not supported"},
 		{"o", "new", 99, nil, "ubus call o new: status 99"},
-		{"o", "broken", ubus.UnknownError, nil, "ubus call o broken: unknown error"},
-		{"o", "none", ubus.NoData, collector.ErrNoData, "ubus call o none: no response"},
-		{"o", "absent", ubus.MethodNotFound, collector.ErrNoData, "ubus call o absent: method not found"},
-		{"absent", "x", ubus.NotFound, collector.ErrNoData, "ubus call absent x: not found"},
-		{"hidden", "x", ubus.PermissionDenied, collector.ErrRefused, "ubus call hidden x: permission denied"},
-		{"o*", "x", ubus.InvalidArgument, nil, "ubus call o* x: invalid argument"},
-		{"", "x", ubus.InvalidArgument, nil, "ubus call  x: invalid argument"},
+		{"o", "broken", ubus.ErrUnknown, nil, "ubus call o broken: unknown error"},
+		{"o", "none", ubus.ErrNoData, collector.ErrNoData, "ubus call o none: no response"},
+		{"o", "absent", ubus.ErrMethodNotFound, collector.ErrNoData, "ubus call o absent: method not found"},
+		{"absent", "x", ubus.ErrNotFound, collector.ErrNoData, "ubus call absent x: not found"},
+		{"hidden", "x", ubus.ErrPermissionDenied, collector.ErrRefused, "ubus call hidden x: permission denied"},
+		{"o*", "x", ubus.ErrInvalidArgument, nil, "ubus call o* x: invalid argument"},
+		{"", "x", ubus.ErrInvalidArgument, nil, "ubus call  x: invalid argument"},
 	} {
 		_, err := c.Call(t.Context(), tt.object, tt.method, nil)
 		if _, ok := errors.AsType[*ubus.CallError](err); !ok || !errors.Is(err, tt.status) || err.Error() != tt.text {
 			t.Errorf("%s %s: %v; want %q", tt.object, tt.method, err, tt.text)
 		}
 		for _, kind := range []error{collector.ErrNoData, collector.ErrRefused} {
-			if errors.Is(err, kind) != (kind == tt.kind) {
+			if errors.Is(err, kind) != errors.Is(tt.kind, kind) {
 				t.Errorf("%s %s: %v is %v: %t", tt.object, tt.method, err, kind, errors.Is(err, kind))
 			}
 		}
 	}
-	for s := ubus.InvalidCommand; s <= ubus.SystemError; s++ {
+	for s := ubus.ErrInvalidCommand; s <= ubus.ErrSystem; s++ {
 		if strings.HasPrefix(s.Error(), "status") {
 			t.Errorf("status %d has no words", s)
 		}
@@ -204,7 +205,7 @@ func TestBoxWithoutUbusHasNoData(t *testing.T) {
 }
 
 func TestAnExchangeEnds(t *testing.T) {
-	_, c := serve(t, func(_, _ string, params map[string]any) ([]any, error) {
+	c := serve(t, func(_, _ string, params map[string]any) ([]any, error) {
 		if params["answer"] == true {
 			return []any{params}, nil
 		}
@@ -234,7 +235,7 @@ func TestAnExchangeWithoutADeadlineEndsToo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes DefaultTimeout")
 	}
-	_, c := serve(t, func(string, string, map[string]any) ([]any, error) { return nil, ubustest.ErrSilent }, object("o", "m"))
+	c := serve(t, func(string, string, map[string]any) ([]any, error) { return nil, ubustest.ErrSilent }, object("o", "m"))
 	if _, err := c.Call(t.Context(), "o", "m", nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("no deadline: %v", err)
 	}
@@ -243,7 +244,7 @@ func TestAnExchangeWithoutADeadlineEndsToo(t *testing.T) {
 // Who waits for its turn does not wait beyond its own deadline.
 func TestAWaitForTheCallBeforeEnds(t *testing.T) {
 	entered := make(chan struct{}, 1)
-	_, c := serve(t, func(_, method string, _ map[string]any) ([]any, error) {
+	c := serve(t, func(_, method string, _ map[string]any) ([]any, error) {
 		if method == "hang" {
 			entered <- struct{}{}
 			return nil, ubustest.ErrSilent
@@ -330,11 +331,13 @@ func data(t *testing.T, m ubus.Message, v string) []byte {
 }
 
 func done(t *testing.T, m ubus.Message) []byte {
+	t.Helper()
 	return message(t, ubus.TypeStatus, m.Sequence, m.Peer, ubus.AppendUint32(nil, ubus.AttrStatus, 0)...)
 }
 
 // found answers a LOOKUP of "o".
 func found(t *testing.T, m ubus.Message) []byte {
+	t.Helper()
 	b, err := ubus.AppendText(nil, ubus.AttrObjPath, "o")
 	if err != nil {
 		t.Fatal(err)
@@ -395,7 +398,7 @@ func TestAnswerThatDoesNotHoldTogetherIsMalformed(t *testing.T) {
 			}
 		})
 	}
-	_, c := serve(t, func(string, string, map[string]any) ([]any, error) {
+	c := serve(t, func(string, string, map[string]any) ([]any, error) {
 		return []any{ubustest.Raw{0x85, 0, 0, 6, 0, 0}}, nil
 	}, object("o", "m"))
 	if _, err := c.Call(t.Context(), "o", "m", nil); !errors.Is(err, ubus.ErrMalformed) {
@@ -465,12 +468,12 @@ func TestAfterAnErrorTheNextExchangeFindsTheBusAgain(t *testing.T) {
 
 func TestAServiceThatSaysNotFoundIsNotCalledTwice(t *testing.T) {
 	var calls atomic.Int32
-	_, c := serve(t, func(string, string, map[string]any) ([]any, error) {
+	c := serve(t, func(string, string, map[string]any) ([]any, error) {
 		calls.Add(1)
-		return nil, ubus.NotFound
+		return nil, ubus.ErrNotFound
 	}, object("o", "m"))
 	for range 3 {
-		if _, err := c.Call(t.Context(), "o", "m", nil); !errors.Is(err, ubus.NotFound) {
+		if _, err := c.Call(t.Context(), "o", "m", nil); !errors.Is(err, ubus.ErrNotFound) {
 			t.Error(err)
 		}
 	}
@@ -480,7 +483,7 @@ func TestAServiceThatSaysNotFoundIsNotCalledTwice(t *testing.T) {
 }
 
 func TestManyMayShareAConn(t *testing.T) {
-	_, c := serve(t, echo, object("o", "m"))
+	c := serve(t, echo, object("o", "m"))
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -496,17 +499,13 @@ func TestManyMayShareAConn(t *testing.T) {
 }
 
 func BenchmarkCall(b *testing.B) {
-	dir, err := os.MkdirTemp("", "ubus")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	s, err := ubustest.Listen(filepath.Join(dir, "s"), ubustest.Fixed(object("o", "m")), echo)
+	path := socketPath(b)
+	s, err := ubustest.Listen(path, ubustest.Fixed(object("o", "m")), echo)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	c := ubus.Dial(filepath.Join(dir, "s"))
+	c := ubus.Dial(path)
 	defer c.Close()
 	b.ReportAllocs()
 	for b.Loop() {

@@ -1,15 +1,16 @@
 package ubus
 
 import (
-	"errors"
+	"fmt"
 	"strconv"
 
 	"livebox-agent/collector"
+	"livebox-agent/collector/platform/tree"
 )
 
 // ErrMalformed says that a message does not hold together, or is beyond a
-// limit.
-var ErrMalformed = errors.New("malformed ubus message")
+// limit. It is tree.ErrMalformed too.
+var ErrMalformed = fmt.Errorf("%w of ubus", tree.ErrMalformed)
 
 // A StatusError is how a request ended that the bus or a service refused
 // (enum ubus_msg_status of ubusmsg.h). It is collector.ErrNoData or
@@ -18,48 +19,48 @@ type StatusError uint32
 
 // The statuses of ubus. Zero is success and no error.
 const (
-	InvalidCommand   StatusError = 1
-	InvalidArgument  StatusError = 2
-	MethodNotFound   StatusError = 3
-	NotFound         StatusError = 4
-	NoData           StatusError = 5
-	PermissionDenied StatusError = 6
-	Timeout          StatusError = 7
-	NotSupported     StatusError = 8
-	UnknownError     StatusError = 9
-	ConnectionFailed StatusError = 10
-	NoMemory         StatusError = 11
-	ParseError       StatusError = 12
-	SystemError      StatusError = 13
+	ErrInvalidCommand   StatusError = 1
+	ErrInvalidArgument  StatusError = 2
+	ErrMethodNotFound   StatusError = 3
+	ErrNotFound         StatusError = 4
+	ErrNoData           StatusError = 5
+	ErrPermissionDenied StatusError = 6
+	ErrTimeout          StatusError = 7
+	ErrNotSupported     StatusError = 8
+	ErrUnknown          StatusError = 9
+	ErrConnectionFailed StatusError = 10
+	ErrNoMemory         StatusError = 11
+	ErrParse            StatusError = 12
+	ErrSystem           StatusError = 13
 )
 
 func (s StatusError) Error() string {
 	switch s {
-	case InvalidCommand:
+	case ErrInvalidCommand:
 		return "invalid command"
-	case InvalidArgument:
+	case ErrInvalidArgument:
 		return "invalid argument"
-	case MethodNotFound:
+	case ErrMethodNotFound:
 		return "method not found"
-	case NotFound:
+	case ErrNotFound:
 		return "not found"
-	case NoData:
+	case ErrNoData:
 		return "no response"
-	case PermissionDenied:
+	case ErrPermissionDenied:
 		return "permission denied"
-	case Timeout:
+	case ErrTimeout:
 		return "request timed out"
-	case NotSupported:
+	case ErrNotSupported:
 		return "operation not supported"
-	case UnknownError:
+	case ErrUnknown:
 		return "unknown error"
-	case ConnectionFailed:
+	case ErrConnectionFailed:
 		return "connection failed"
-	case NoMemory:
+	case ErrNoMemory:
 		return "out of memory"
-	case ParseError:
+	case ErrParse:
 		return "parsing message data failed"
-	case SystemError:
+	case ErrSystem:
 		return "system error"
 	}
 	return "status " + strconv.FormatUint(uint64(s), 10)
@@ -68,9 +69,9 @@ func (s StatusError) Error() string {
 // Is says which of the outcomes of a source the status is.
 func (s StatusError) Is(target error) bool {
 	switch s {
-	case MethodNotFound, NotFound, NoData, NotSupported:
+	case ErrMethodNotFound, ErrNotFound, ErrNoData, ErrNotSupported:
 		return target == collector.ErrNoData
-	case PermissionDenied:
+	case ErrPermissionDenied:
 		return target == collector.ErrRefused
 	}
 	return false

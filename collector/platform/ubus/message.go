@@ -2,6 +2,7 @@ package ubus
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -89,7 +90,7 @@ func ReadMessage(r io.Reader, buf []byte) (Message, error) {
 	}
 	m.Attributes = slices.Grow(buf[:0], n-wordLen)[:n-wordLen]
 	if _, err := io.ReadFull(r, m.Attributes); err != nil {
-		if err == io.EOF { //nolint:errorlint // ReadFull gives it as it is
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return Message{}, err

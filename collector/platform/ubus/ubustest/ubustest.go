@@ -45,7 +45,7 @@ type Object struct {
 // values of the answer, each a ubus.Table or map[string]any as
 // ubus.AppendTable takes them, or Raw. An error that wraps a
 // ubus.StatusError is the status of the answer; ErrSilent and ErrHangUp are
-// the faults they stand for; any other error is ubus.UnknownError. A value that
+// the faults they stand for; any other error is ubus.ErrUnknown. A value that
 // cannot be encoded ends the connection. The function may be called by several
 // clients at once, and has to return before Close does.
 type Handler func(object, method string, params map[string]any) (values []any, err error)
@@ -225,12 +225,12 @@ func (x *session) answer(m ubus.Message) (ubus.StatusError, error) {
 	case ubus.TypeInvoke:
 		return x.invoke(m, body)
 	}
-	return ubus.InvalidCommand, nil
+	return ubus.ErrInvalidCommand, nil
 }
 
 func (x *session) lookup(m ubus.Message, body ubus.Body) (ubus.StatusError, error) {
 	if body.Has(ubus.AttrObjPath) && body.Path == "" {
-		return ubus.InvalidArgument, nil
+		return ubus.ErrInvalidArgument, nil
 	}
 	prefix, star := strings.CutSuffix(body.Path, "*")
 	star = star || !body.Has(ubus.AttrObjPath)
@@ -238,7 +238,7 @@ func (x *session) lookup(m ubus.Message, body ubus.Body) (ubus.StatusError, erro
 	slices.SortFunc(objects, func(a, b Object) int { return strings.Compare(a.Path, b.Path) })
 	found := !body.Has(ubus.AttrObjPath)
 	for _, o := range objects {
-		if o.Path != body.Path && !(star && strings.HasPrefix(o.Path, prefix)) {
+		if o.Path != body.Path && (!star || !strings.HasPrefix(o.Path, prefix)) {
 			continue
 		}
 		found = true
@@ -255,7 +255,7 @@ func (x *session) lookup(m ubus.Message, body ubus.Body) (ubus.StatusError, erro
 		}
 	}
 	if !found {
-		return ubus.NotFound, nil
+		return ubus.ErrNotFound, nil
 	}
 	return 0, nil
 }
@@ -279,23 +279,23 @@ func (x *session) describe(o Object) ([]byte, error) {
 
 func (x *session) invoke(m ubus.Message, body ubus.Body) (ubus.StatusError, error) {
 	if !body.Has(ubus.AttrObjID) || !body.Has(ubus.AttrMethod) {
-		return ubus.InvalidArgument, nil
+		return ubus.ErrInvalidArgument, nil
 	}
 	objects := x.server.objects()
 	i := slices.IndexFunc(objects, func(o Object) bool { return x.server.number(o.Path) == body.Object })
 	switch {
 	case i < 0:
-		return ubus.NotFound, nil
+		return ubus.ErrNotFound, nil
 	case objects[i].Hidden:
-		return ubus.PermissionDenied, nil
+		return ubus.ErrPermissionDenied, nil
 	}
 	x.service = true
 	if !slices.Contains(objects[i].Methods, body.Method) {
-		return ubus.MethodNotFound, nil
+		return ubus.ErrMethodNotFound, nil
 	}
 	params, err := ubus.ParseTable(body.Data)
 	if err != nil {
-		return ubus.InvalidArgument, nil //nolint:nilerr // the client is told
+		return ubus.ErrInvalidArgument, nil
 	}
 	values, failure := x.server.handler(objects[i].Path, body.Method, params)
 	for _, v := range values {
@@ -310,7 +310,7 @@ func (x *session) invoke(m ubus.Message, body ubus.Body) (ubus.StatusError, erro
 	case errors.Is(failure, ErrSilent), errors.Is(failure, ErrHangUp):
 		return 0, failure
 	}
-	return ubus.UnknownError, nil
+	return ubus.ErrUnknown, nil
 }
 
 // value sends one value of an answer.

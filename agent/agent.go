@@ -138,9 +138,7 @@ func (a *Agent) phase(period time.Duration) time.Duration {
 // Run measures, buffers and delivers until ctx is done, then stores what is
 // left and says goodbye. The error says what could not be stored.
 func (a *Agent) Run(ctx context.Context) error {
-	if limit := a.cfg.Box.MemoryLimit; limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(limit)
-	}
+	a.boundMemory()
 	a.begin()
 
 	var sampling, rest sync.WaitGroup
@@ -169,6 +167,18 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	a.log.Info("agent ended", "clean", err == nil)
 	return err
+}
+
+// boundMemory keeps garbage from piling up: what is live is a quarter of a
+// megabyte, for which the runtime's default would let four pile up. The limit
+// is a guard for what no one foresaw; near it, collection never stops.
+func (a *Agent) boundMemory() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(a.cfg.Box.MemoryLimit)
+	}
 }
 
 // begin says who runs and removes what the customer no longer allows.

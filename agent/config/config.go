@@ -54,7 +54,8 @@ type Box struct {
 	StateDir string `toml:"state_dir"`
 	// RunDir is in memory: the control socket.
 	RunDir string `toml:"run_dir"`
-	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT).
+	// MemoryLimit is the soft limit, in bytes, of all memory that the Go
+	// runtime manages (GOMEMLIMIT).
 	MemoryLimit int64 `toml:"memory_limit"`
 }
 
@@ -91,7 +92,7 @@ func Default() Config {
 		Box: Box{
 			StateDir:    "/var/lib/livebox-agent",
 			RunDir:      "/run/livebox-agent",
-			MemoryLimit: 6 << 20,
+			MemoryLimit: 12 << 20,
 		},
 		Consent:  Consent{Purposes: []string{"essential"}, PolicyVersion: 1},
 		Sampling: Sampling{Window: 5 * time.Minute},
@@ -225,8 +226,8 @@ func (c Config) validate() []error {
 	if c.Box.ID != "" && !ValidBoxID(c.Box.ID) {
 		bad("box.id: %q: only letters, digits, - and _, at most 64", c.Box.ID)
 	}
-	if c.Box.MemoryLimit < 2<<20 {
-		bad("box.memory_limit: %d is below 2 MiB", c.Box.MemoryLimit)
+	if c.Box.MemoryLimit < 8<<20 {
+		bad("box.memory_limit: %d is below 8388608: the agent would do little but collect garbage", c.Box.MemoryLimit)
 	}
 	for _, err := range split(errOf(consent.Parse(c.Consent.Purposes))) {
 		bad("consent.purposes: %w", err)

@@ -116,10 +116,17 @@ func known(err error) bool {
 func generation(class string) string {
 	class = strings.ReplaceAll(strings.ToLower(class), " ", "")
 	for _, g := range []struct{ class, generation string }{
-		{"liveboxfibre", "livebox5"}, {"liveboxnautilus", "liveboxS"}, {"liveboxs", "liveboxS"},
-		{"liveboxw7", "liveboxW7"}, {"liveboxplay", "livebox3"}, {"livebox3", "livebox3"},
-		{"livebox4", "livebox4"}, {"livebox5", "livebox5"}, {"livebox6", "livebox6"},
-		{"livebox7", "livebox7"}, {"funbox6", "funbox6"},
+		{"liveboxfibre", "livebox5"},
+		{"liveboxnautilus", "liveboxS"},
+		{"liveboxs", "liveboxS"},
+		{"liveboxw7", "liveboxW7"},
+		{"liveboxplay", "livebox3"},
+		{"livebox3", "livebox3"},
+		{"livebox4", "livebox4"},
+		{"livebox5", "livebox5"},
+		{"livebox6", "livebox6"},
+		{"livebox7", "livebox7"},
+		{"funbox6", "funbox6"},
 	} {
 		if strings.HasPrefix(class, g.class) {
 			return g.generation

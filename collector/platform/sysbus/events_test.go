@@ -73,6 +73,7 @@ func (ch *channel) lose() {
 // watch runs Events until the test ends, and returns what came so far and
 // what Events returned.
 func watch(t *testing.T, c *sysbus.Client) (got func() []string, stop func() error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	var seen []string

@@ -1,6 +1,7 @@
 package sysbus
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -94,10 +95,10 @@ func newFault(n tree.Node) *FaultError {
 
 // weight orders the errors of one reply.
 func (e *FaultError) weight() int {
-	switch e.meaning {
-	case collector.ErrRefused: //nolint:errorlint // set just above, never wrapped
+	switch {
+	case errors.Is(e, collector.ErrRefused):
 		return 2
-	case collector.ErrNoData: //nolint:errorlint // set just above, never wrapped
+	case errors.Is(e, collector.ErrNoData):
 		return 1
 	}
 	return 0

@@ -76,7 +76,7 @@ func TestErrorShapes(t *testing.T) {
 				t.Fatalf("Call = %#v; want a FaultError with code %d", err, tt.code)
 			}
 			for _, meaning := range []error{collector.ErrRefused, collector.ErrNoData} {
-				if errors.Is(err, meaning) != (meaning == tt.want) {
+				if errors.Is(err, meaning) != errors.Is(tt.want, meaning) {
 					t.Errorf("Call = %v; wraps %v: %v", err, meaning, errors.Is(err, meaning))
 				}
 			}
@@ -179,7 +179,7 @@ func TestStatusOfHTTP(t *testing.T) {
 				t.Fatalf("Call = %v; want a StatusError", err)
 			}
 			for _, meaning := range []error{collector.ErrRefused, collector.ErrNoData} {
-				if errors.Is(err, meaning) != (meaning == want) {
+				if errors.Is(err, meaning) != errors.Is(want, meaning) {
 					t.Errorf("Call = %v; wraps %v: %v", err, meaning, errors.Is(err, meaning))
 				}
 			}

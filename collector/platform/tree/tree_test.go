@@ -298,6 +298,7 @@ func FuzzParse(f *testing.F) {
 // walk reads every value of n in every way and holds the ways against each
 // other.
 func walk(t *testing.T, n tree.Node, depth int) {
+	t.Helper()
 	if depth > tree.MaxDepth {
 		t.Fatal("deeper than allowed")
 	}

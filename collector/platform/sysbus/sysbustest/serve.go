@@ -12,17 +12,17 @@ import (
 // Serve serves h in memory until the test ends, and returns what dials it:
 // the Dial of sysbus.Options. It works in a bubble of testing/synctest, where
 // a reply of 25 seconds takes no time.
-func Serve(t testing.TB, h http.Handler) (dial func(ctx context.Context, network, address string) (net.Conn, error)) {
-	t.Helper()
+func Serve(tb testing.TB, h http.Handler) (dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	tb.Helper()
 	l := &listener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	s := &http.Server{Handler: h}
 	var served sync.WaitGroup
 	served.Go(func() {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			t.Errorf("serve: %v", err)
+			tb.Errorf("serve: %v", err)
 		}
 	})
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = s.Close()
 		served.Wait()
 	})

@@ -1,0 +1,81 @@
+package wan
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"livebox-agent/collector"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/platform"
+	"livebox-agent/collector/platform/sysbus"
+	"livebox-agent/collector/platform/tree"
+	"livebox-agent/collector/sample"
+)
+
+const (
+	interval = time.Minute
+	// timeout leaves room for one slow reply of a Livebox (25 s) and what
+	// waits before it, and ends before the next round.
+	timeout = 55 * time.Second
+)
+
+// instance names the connection. What a box knows of IPv6 apart from it is
+// said under instance6, as OpenWrt calls it.
+const (
+	instance  = "wan"
+	instance6 = "wan6"
+)
+
+// Sysbus asks a Livebox, as *sysbus.Client does.
+type Sysbus interface {
+	Call(ctx context.Context, object, method string, params any) (tree.Node, error)
+	Box(ctx context.Context) (sysbus.Box, error)
+}
+
+// A Config says how the box can be asked. What is nil is not there.
+type Config struct {
+	Sysbus Sysbus
+}
+
+// Source is the source wan.
+type Source struct{ sysbus Sysbus }
+
+// New returns the source wan.
+func New(c Config) *Source { return &Source{sysbus: c.Sysbus} }
+
+// Describe implements collector.Source.
+func (s *Source) Describe() collector.Description {
+	return collector.Description{
+		Name: "wan", Purpose: catalogue.Essential, Interval: interval, Timeout: timeout, Metrics: statusMetrics(),
+	}
+}
+
+// Collect implements collector.Source.
+func (s *Source) Collect(ctx context.Context, b *sample.Batch) error {
+	if s.sysbus == nil {
+		return fmt.Errorf("no way to ask for the connection: %w", collector.ErrNoData)
+	}
+	return s.askSysbus(ctx, b)
+}
+
+// Decoders lists what reads the replies of each platform.
+func Decoders() []platform.Decoder {
+	return []platform.Decoder{
+		{
+			Name: "wan.status", Platform: platform.Sysbus, Object: "NMC", Method: "getWANStatus",
+			Metrics: statusMetrics(),
+			Decode:  func(n tree.Node, _ platform.Hint, b *sample.Batch) error { return decodeStatus(n, b) },
+		},
+		{
+			Name: "wan.mode", Platform: platform.Sysbus, Object: "NMC", Method: "get",
+			Metrics: []catalogue.ID{catalogue.WANLinkType, catalogue.WANProtocol},
+			Decode:  func(n tree.Node, _ platform.Hint, b *sample.Batch) error { return decodeMode(n, b) },
+		},
+		{
+			Name: "wan.stats", Platform: platform.Sysbus, Object: "NeMo.Intf.*", Method: "getNetDevStats",
+			Metrics: trafficMetrics(),
+			Decode:  func(n tree.Node, _ platform.Hint, b *sample.Batch) error { return decodeStats(n, b) },
+		},
+	}
+}

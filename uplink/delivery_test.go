@@ -198,11 +198,11 @@ func TestAcceptedButNotStoredIsSentAgainAfterDoublingWaits(t *testing.T) {
 		r.q.add(window(1))
 		r.run()
 		after(14 * time.Minute)
-		if d := r.sick(HealthNotStored); d != "" {
+		if d := r.sick(wire.HealthNotStored); d != "" {
 			t.Errorf("not_stored after 14m: %s", d)
 		}
 		after(2 * time.Minute)
-		if d := r.sick(HealthNotStored); !strings.Contains(d, "windows 1 of run 000000000000004d") {
+		if d := r.sick(wire.HealthNotStored); !strings.Contains(d, "windows 1 of run 000000000000004d") {
 			t.Errorf("not_stored after 16m = %q; want it to name window 1", d)
 		}
 		after(24 * time.Hour)
@@ -260,11 +260,11 @@ func TestNotStoredIsSaidThoughTheLinkNeverLastsThatLong(t *testing.T) {
 		r.q.add(windows(1, 3)...)
 		r.run()
 		after(10 * time.Minute)
-		if d := r.sick(HealthNotStored); d != "" {
+		if d := r.sick(wire.HealthNotStored); d != "" {
 			t.Errorf("not_stored after 10m: %s", d)
 		}
 		after(20 * time.Minute)
-		if r.sick(HealthNotStored) == "" {
+		if r.sick(wire.HealthNotStored) == "" {
 			t.Error("not_stored is good after five connections of 6m without an Ack")
 		}
 		r.end()
@@ -329,7 +329,7 @@ func TestAnOutageDoesNotCountAsNotStored(t *testing.T) {
 		r.q.add(window(1))
 		r.run()
 		after(5 * time.Hour)
-		if slices.Contains(r.news, HealthNotStored+"+") {
+		if slices.Contains(r.news, wire.HealthNotStored+"+") {
 			t.Errorf("health %v; want no not_stored: the broker was away", r.news)
 		}
 		if r.q.left() != 0 {
@@ -378,7 +378,7 @@ func TestNotStoredEndsWhenTheCEMComesBack(t *testing.T) {
 		r.q.add(windows(1, 3)...)
 		r.run()
 		after(9 * time.Hour)
-		if r.sick(HealthNotStored) == "" {
+		if r.sick(wire.HealthNotStored) == "" {
 			t.Error("not_stored is good after 9h without a CEM")
 		}
 		back = true
@@ -387,7 +387,7 @@ func TestNotStoredEndsWhenTheCEMComesBack(t *testing.T) {
 		if n := r.q.left(); n != 0 {
 			t.Errorf("%d reports left an hour after the CEM came back; want 0", n)
 		}
-		if d := r.sick(HealthNotStored); d != "" {
+		if d := r.sick(wire.HealthNotStored); d != "" {
 			t.Errorf("not_stored an hour after the CEM came back: %s", d)
 		}
 		r.end()
@@ -419,7 +419,7 @@ func TestOneReportNeverStoredIsNotSentOften(t *testing.T) {
 		if times < 4 || times > 7 {
 			t.Errorf("the report that is never stored was sent %d times in a day; want 4 to 7", times)
 		}
-		if r.sick(HealthNotStored) == "" {
+		if r.sick(wire.HealthNotStored) == "" {
 			t.Error("not_stored is good; want it bad for the one report")
 		}
 		if n := r.q.left(); n != 1 {
@@ -471,7 +471,7 @@ func TestReportThatCannotBeSentHoldsUpNoOther(t *testing.T) {
 		if s := r.u.Stats(); s.Refused != 3 || s.Published != 3 {
 			t.Errorf("refused %d, published %d; want 3 and 3", s.Refused, s.Published)
 		}
-		if r.sick(HealthReportRefused) == "" {
+		if r.sick(wire.HealthReportRefused) == "" {
 			t.Error("report_refused is good; want it bad")
 		}
 		after(6 * time.Hour)
@@ -483,7 +483,7 @@ func TestReportThatCannotBeSentHoldsUpNoOther(t *testing.T) {
 			r.q.Ack(k.Run.ID, k.Lane, k.Sequence, nil)
 		}
 		after(14 * time.Hour)
-		if d := r.sick(HealthReportRefused); d != "" {
+		if d := r.sick(wire.HealthReportRefused); d != "" {
 			t.Errorf("report_refused after they are gone: %s", d)
 		}
 		r.end()

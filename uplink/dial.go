@@ -11,6 +11,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"livebox-agent/uplink/wire"
 )
 
 // maxFile bounds a file of certificates before it is read.
@@ -168,7 +170,7 @@ func (u *Uplink) dial(ctx context.Context) (net.Conn, *Error) {
 		}
 		return nil, u.failed("connect", err, ClassLost)
 	}
-	u.health(HealthTLSDateUnchecked, !dated, "the clock is not known: the date of the broker's certificate was not checked")
+	u.health(wire.HealthTLSDateUnchecked, !dated, "the clock is not known: the date of the broker's certificate was not checked")
 	return tc, nil
 }
 

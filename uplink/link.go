@@ -9,6 +9,8 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"livebox-agent/uplink/wire"
 )
 
 const (
@@ -61,7 +63,7 @@ func (u *Uplink) open(ctx context.Context) (*link, *Error) {
 		return nil, u.failed("subscribe", err, ClassLost)
 	}
 	granted, ok := tok.(*mqtt.SubscribeToken).Result()[u.topic("ack")]
-	u.health(HealthAckRefused, !ok || granted > 2,
+	u.health(wire.HealthAckRefused, !ok || granted > 2,
 		"the broker does not let the box subscribe to "+u.topic("ack")+": check its access rules")
 	return l, nil
 }

@@ -212,7 +212,7 @@ func (s *session) launch(it Item, l *lane, old bool) int {
 	if err != nil {
 		l.seen, l.refused = true, true
 		s.u.count(func(st *Stats) { st.Refused++ })
-		s.u.health(HealthReportRefused, true,
+		s.u.health(wire.HealthReportRefused, true,
 			fmt.Sprintf("%s %d of run %016x: %v", l.id, it.Key.Sequence, it.Key.Run.ID, err))
 		return 0
 	}
@@ -356,9 +356,9 @@ func (s *session) watch(now time.Time) {
 				"check the broker's access rules and the CEM", l.id, l.waiting.Sequence, l.waiting.Run.ID)
 		}
 	}
-	s.u.health(HealthNotStored, detail != "", detail)
+	s.u.health(wire.HealthNotStored, detail != "", detail)
 	if !s.u.lanes[0].refused && !s.u.lanes[1].refused {
-		s.u.health(HealthReportRefused, false, "")
+		s.u.health(wire.HealthReportRefused, false, "")
 	}
 }
 

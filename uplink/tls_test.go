@@ -20,6 +20,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"livebox-agent/uplink/wire"
 )
 
 // An authority issues certificates.
@@ -278,7 +280,7 @@ func tryTLS(t *testing.T, spoil func(*tlsLab), want Class, clock bool) {
 		if r.q.left() != 0 || s.Connects != 1 {
 			t.Errorf("not delivered: %+v", s)
 		}
-		if said := r.sick(HealthTLSDateUnchecked) != ""; said == clock {
+		if said := r.sick(wire.HealthTLSDateUnchecked) != ""; said == clock {
 			t.Errorf("tls_date_unchecked is bad: %v; want %v", said, !clock)
 		}
 	} else {
@@ -318,7 +320,7 @@ func TestClockLearntMeansFullCheckAtTheNextConnection(t *testing.T) {
 		})
 		r.run()
 		after(time.Minute)
-		if r.u.Stats().Connects != 1 || r.sick(HealthTLSDateUnchecked) == "" {
+		if r.u.Stats().Connects != 1 || r.sick(wire.HealthTLSDateUnchecked) == "" {
 			t.Fatalf("Stats() = %+v; want a connection and tls_date_unchecked", r.u.Stats())
 		}
 		close(known)
@@ -329,8 +331,8 @@ func TestClockLearntMeansFullCheckAtTheNextConnection(t *testing.T) {
 		}
 		lab.present(lab.ca.issue("cem.test", x509.ExtKeyUsageServerAuth, lab.start.Add(-day), lab.start.Add(day)))
 		after(30 * time.Minute)
-		if s := r.u.Stats(); s.Connects != 2 || r.sick(HealthTLSDateUnchecked) != "" {
-			t.Errorf("Stats() = %+v, tls_date_unchecked %q; want a connection with all checks", s, r.sick(HealthTLSDateUnchecked))
+		if s := r.u.Stats(); s.Connects != 2 || r.sick(wire.HealthTLSDateUnchecked) != "" {
+			t.Errorf("Stats() = %+v, tls_date_unchecked %q; want a connection with all checks", s, r.sick(wire.HealthTLSDateUnchecked))
 		}
 		r.end()
 	})
@@ -383,7 +385,7 @@ func TestUnreadableCertificateIsSaidAtOnceAndTriedAgain(t *testing.T) {
 		r.q.add(window(1))
 		r.run()
 		synctest.Wait()
-		if d := r.sick(HealthUplinkDown); !strings.Contains(d, "cert_file") || !strings.Contains(d, lab.config.CertFile) {
+		if d := r.sick(wire.HealthUplinkDown); !strings.Contains(d, "cert_file") || !strings.Contains(d, lab.config.CertFile) {
 			t.Errorf("uplink_down = %q; want the key and the name of the file, before the first wait is over", d)
 		}
 		after(10 * time.Minute)
@@ -394,7 +396,7 @@ func TestUnreadableCertificateIsSaidAtOnceAndTriedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		after(16 * time.Minute)
-		if r.q.left() != 0 || r.sick(HealthUplinkDown) != "" {
+		if r.q.left() != 0 || r.sick(wire.HealthUplinkDown) != "" {
 			t.Errorf("not delivered after the file came back: %+v", r.u.Stats())
 		}
 		r.end()

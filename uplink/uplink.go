@@ -17,20 +17,6 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// The health states that the uplink reports. SPEC.md of package wire has the
-// text for the first three.
-const (
-	HealthUplinkDown       = wire.HealthUplinkDown
-	HealthNotStored        = wire.HealthNotStored
-	HealthTLSDateUnchecked = wire.HealthTLSDateUnchecked
-	// HealthReportRefused: a report is too long or cannot be built.
-	HealthReportRefused = "report_refused"
-	// HealthAckRefused: the broker does not let the box hear acknowledgements.
-	HealthAckRefused = "ack_refused"
-	// HealthNotEncrypted: the broker's address is tcp://.
-	HealthNotEncrypted = "not_encrypted"
-)
-
 // Options is what the program around the uplink sets.
 type Options struct {
 	Log *slog.Logger
@@ -179,7 +165,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 			u.down(u.failed("connect", err, ClassCertificate))
 		}
 	} else {
-		u.health(HealthNotEncrypted, true, "broker is "+u.cfg.Broker+": use tls:// outside of a laboratory")
+		u.health(wire.HealthNotEncrypted, true, "broker is "+u.cfg.Broker+": use tls:// outside of a laboratory")
 		u.log.Warn("uplink is not encrypted", "broker", u.cfg.Broker)
 	}
 	wait, hurry := time.Duration(0), false
@@ -240,7 +226,7 @@ func (u *Uplink) connection(ctx context.Context) (up time.Duration, err *Error) 
 	}
 	u.count(func(s *Stats) { s.Connects++; s.State = StateOnline })
 	u.class = ""
-	u.health(HealthUplinkDown, false, "")
+	u.health(wire.HealthUplinkDown, false, "")
 	u.log.Info("uplink connected", "broker", u.cfg.Broker)
 	err = u.serve(ctx, l)
 	return time.Since(start), err
@@ -249,7 +235,7 @@ func (u *Uplink) connection(ctx context.Context) (up time.Duration, err *Error) 
 // down takes in why there is no connection.
 func (u *Uplink) down(err *Error) {
 	u.count(func(s *Stats) { s.Failures[err.Class]++; s.LastFailure = err.Error() })
-	u.health(HealthUplinkDown, true, err.Error())
+	u.health(wire.HealthUplinkDown, true, err.Error())
 	if u.class != err.Class { // not every attempt
 		u.class = err.Class
 		u.log.Warn("uplink down", "class", string(err.Class), "err", err)

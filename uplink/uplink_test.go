@@ -346,8 +346,8 @@ func TestFailuresHaveAClassAndSayWhatToDo(t *testing.T) {
 				if !strings.Contains(s.LastFailure, "; check ") || !strings.Contains(s.LastFailure, "tcp://broker.test:1883") {
 					t.Errorf("LastFailure = %q; want the address and what to do", s.LastFailure)
 				}
-				if r.sick(HealthUplinkDown) != s.LastFailure {
-					t.Errorf("uplink_down = %q; want the last failure", r.sick(HealthUplinkDown))
+				if r.sick(wire.HealthUplinkDown) != s.LastFailure {
+					t.Errorf("uplink_down = %q; want the last failure", r.sick(wire.HealthUplinkDown))
 				}
 				r.end()
 			})

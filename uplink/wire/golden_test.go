@@ -329,6 +329,8 @@ func TestSpecificationIsOfTheCode(t *testing.T) {
 		"\n    " + goldenVectors(t)["columns-worked"].Body + "\n",
 		"| `" + wire.HealthNotStored + "` |", "| `" + wire.HealthStoreUnavailable + "` |", "| `" + wire.HealthStoreReset + "` |",
 		"| `" + wire.HealthClockUnknown + "` |", "| `" + wire.HealthUplinkDown + "` |", "| `" + wire.HealthTLSDateUnchecked + "` |",
+		"| `" + wire.HealthReportRefused + "` |", "| `" + wire.HealthAckRefused + "` |", "| `" + wire.HealthNotEncrypted + "` |",
+		"| `" + wire.HealthConfiguration + "` |",
 	} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("SPEC.md does not have %q", want)

@@ -73,6 +73,9 @@ const (
 	HealthClockUnknown     = "clock_unknown"
 	HealthUplinkDown       = "uplink_down"
 	HealthTLSDateUnchecked = "tls_date_unchecked"
+	HealthReportRefused    = "report_refused"
+	HealthAckRefused       = "ack_refused"
+	HealthNotEncrypted     = "not_encrypted"
 	HealthConfiguration    = "configuration_unknown_keys"
 )
 

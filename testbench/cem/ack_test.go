@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,7 @@ func acknowledging(t *testing.T, every time.Duration) (c *CEM, get func() []acke
 	t.Helper()
 	began := time.Now()
 	c = New(Options{AckEvery: every})
+	var mu sync.Mutex // guards all
 	var all []acked
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
@@ -35,6 +37,8 @@ func acknowledging(t *testing.T, every time.Duration) (c *CEM, get func() []acke
 			if err != nil || subject != "cem.v1.box1.ack" {
 				t.Errorf("published %x on %s: %v; want an acknowledgement for box1", payload, subject, err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			all = append(all, acked{time.Since(began), a})
 			return nil
 		})
@@ -44,7 +48,9 @@ func acknowledging(t *testing.T, every time.Duration) (c *CEM, get func() []acke
 	}()
 	return c, func() []acked {
 		synctest.Wait()
-		return all
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
 	}
 }
 

@@ -179,6 +179,21 @@ func TestAResetIsToldFromAWrap(t *testing.T) {
 	}
 }
 
+func TestCountersStartAgainTogether(t *testing.T) {
+	l := newLine("gpon", fibre)
+	src := wan.NewTraffic(wan.Config{Sysbus: l})
+	l.stats["veip0"] = stats{3_900_000_000, 1000, 50_000_000, 1000}
+	if _, err := l.totals(t, src, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	// Since the reset a million packets: as bytes go, it might be a wrap.
+	l.stats["veip0"] = stats{1_000_000_000, 5000, 1_000_000, 2000}
+	got, err := l.totals(t, src, 20*time.Second)
+	if err != nil || got["rx veip0"] != 4_900_000_000 || got["tx veip0"] != 6000 {
+		t.Errorf("Collect = %v, %v; want all counted from zero", got, err)
+	}
+}
+
 func TestBytesThatStepBackAddNothing(t *testing.T) {
 	l := newLine("gpon", fibre)
 	src := wan.NewTraffic(wan.Config{Sysbus: l})
@@ -189,6 +204,22 @@ func TestBytesThatStepBackAddNothing(t *testing.T) {
 	l.stats["veip0"] = stats{999_000, 1000, 1000, 10}
 	if got, err := l.totals(t, src, 20*time.Second); err != nil || got["rx veip0"] != 1_000_000 {
 		t.Errorf("after a step back: %v, %d bytes; want 1000000", err, got["rx veip0"])
+	}
+}
+
+func TestThePacketsTellWhetherBytesWrapped(t *testing.T) {
+	l := newLine("gpon", fibre)
+	src := wan.NewTraffic(wan.Config{Sysbus: l})
+	l.stats["veip0"] = stats{3 << 30, 3 << 30, 1000, 1000}
+	if _, err := l.totals(t, src, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	// Ten packets cannot carry the quarter of the range that a wrap would be;
+	// a million can.
+	l.stats["veip0"] = stats{100, 100, 1010, 1_001_000}
+	got, err := l.totals(t, src, 20*time.Second)
+	if err != nil || got["rx veip0"] != 3<<30+100 || got["tx veip0"] != 4<<30+100 {
+		t.Errorf("Collect = %v, %v; want a reset received and a wrap sent", got, err)
 	}
 }
 

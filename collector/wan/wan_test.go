@@ -104,6 +104,10 @@ func TestStatusOfEachBox(t *testing.T) {
 				"Status wan = Unknown", "LinkType wan = Unknown", "Protocol wan = Unknown", "LastConnectionError wan = Other",
 			},
 		},
+		{
+			name: "an address of IPv6 without a prefix", reply: `{"data":{"WanState":"up","LinkType":"gpon","Protocol":"dhcp","IPv6Address":"2001:db8::1","IPv6DelegatedPrefix":""}}`,
+			want: []string{"Status wan = Up", "LinkType wan = PON", "Protocol wan = DHCP", "IPv6Up wan = yes"},
+		},
 		{name: "no data", reply: `{"status":false}`, err: collector.ErrNoData},
 		{name: "empty data", reply: `{"status":true,"data":{}}`, err: collector.ErrNoData},
 		{name: "empty texts", reply: `{"data":{"WanState":"","LinkType":"","Protocol":"","LastConnectionError":""}}`, err: collector.ErrNoData},

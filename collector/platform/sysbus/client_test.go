@@ -247,6 +247,24 @@ func TestWhatIsStillDeniedIsRefusedAndNotAskedAgain(t *testing.T) {
 	}
 }
 
+func TestWhatIsRememberedAsRefusedIsBounded(t *testing.T) {
+	box := &sysbustest.Box{Reply: func(object, _ string, _ tree.Node) any { return sysbustest.Denied(object) }}
+	c := connect(t, box, nil)
+	for i := range 257 {
+		for range 2 {
+			if _, err := c.Call(t.Context(), fmt.Sprintf("Object%d", i), "get", nil); !errors.Is(err, collector.ErrRefused) {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := len(box.Calls()); n != 257 {
+		t.Errorf("%d calls reached the box; want 257", n)
+	}
+	if _, err := c.Call(t.Context(), "Object0", "get", nil); !errors.Is(err, collector.ErrRefused) || len(box.Calls()) != 258 {
+		t.Errorf("the first one was not forgotten: %v", err)
+	}
+}
+
 func TestAWrongPasswordIsNotTriedAgainSoon(t *testing.T) {
 	var now clock
 	box := &sysbustest.Box{Reply: replies, Password: "another"}
@@ -358,6 +376,9 @@ func TestThePasswordIsInNoErrorNoLogAndNoPrintedForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// While there is a session to hide.
+	log.Info("test", "client", c)
+	fmt.Fprintf(&out, "%v %+v %#v %s %q\n", c, c, c, c, c)
 	box.Password = "another"
 	box.Restart()
 	_, err = c.Call(t.Context(), "NMC", "get", nil)
@@ -367,8 +388,6 @@ func TestThePasswordIsInNoErrorNoLogAndNoPrintedForm(t *testing.T) {
 	})
 	_, err = wrong.Call(t.Context(), "NMC", "get", nil)
 	fmt.Fprintln(&out, err)
-	log.Info("test", "client", c)
-	fmt.Fprintf(&out, "%v %+v %#v %s %q\n", c, c, c, c, c)
 	for _, hidden := range []string{secret, "context1", "session1"} {
 		if strings.Contains(out.String(), hidden) {
 			t.Errorf("%q is in the output:\n%s", hidden, out.String())

@@ -120,8 +120,6 @@ func (c *Client) exchange(ctx context.Context, r request) (tree.Node, error) {
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		// The connection is kept only if what follows is short.
-		_, _ = io.CopyN(io.Discard, resp.Body, 4<<10)
 		return tree.Node{}, newStatusError(resp.StatusCode)
 	}
 	r.session.addCookies(resp.Header.Values("Set-Cookie"))

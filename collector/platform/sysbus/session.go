@@ -48,7 +48,7 @@ func token(s string) bool {
 // "e2c29097/sessid" are no tokens of RFC 6265, so http.Cookie drops them.
 func (s *session) addCookies(headers []string) {
 	for _, h := range headers {
-		pair, attributes, _ := strings.Cut(h, ";")
+		pair, _, _ := strings.Cut(h, ";")
 		pair = strings.TrimSpace(pair)
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" || !token(pair) {
@@ -60,8 +60,8 @@ func (s *session) addCookies(headers []string) {
 				break
 			}
 		}
-		// A box clears a cookie by an empty value with a date of 1970.
-		if value != "" && !strings.Contains(attributes, "Jan-1970") && len(s.cookies) < maxCookies {
+		// A box clears a cookie by an empty value, and a date of 1970.
+		if value != "" && len(s.cookies) < maxCookies {
 			s.cookies = append(s.cookies, pair)
 		}
 	}
@@ -111,11 +111,7 @@ func (c *Client) open(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("log in: %w", err)
 	}
-	if c.loginErr != nil {
-		// Another password, perhaps another user's rights.
-		c.loginErr = nil
-		clear(c.refused)
-	}
+	c.loginErr = nil
 	c.session = fresh
 	c.log.Debug("session opened", "user", c.config.User)
 	return nil

@@ -50,6 +50,7 @@ func TestNumbersAreReadExactly(t *testing.T) {
 		{in: `18446744073709551616`, integer: "-", unsigned: "-", scaled: "-"},
 		{in: `1.84467440737095516160123`, integer: "-", unsigned: "-", scaled: "2"},
 		{in: `1.844674407370955161605`, exp: -18, integer: "-", unsigned: "-", scaled: "1844674407370955161"},
+		{in: `1.84467440737095516195`, exp: -18, integer: "-", unsigned: "-", scaled: "1844674407370955161"},
 		{in: `9007199254740993`, exp: -1, integer: "9007199254740993", unsigned: "9007199254740993", scaled: "90071992547409930"},
 		{in: `1e400`, integer: "-", unsigned: "-", scaled: "-"},
 		{in: `1e-400`, integer: "-", unsigned: "-", scaled: "0"},

@@ -39,6 +39,7 @@ func commands() []command {
 	return []command{
 		{"up", "", "run broker, CEM and the real agent here, and show what arrives", longUp, cmdUp},
 		{"decode", "[FILE | -]", "print reports for people", longDecode, cmdDecode},
+		{"box", "", "be a Livebox or a router, for curl or for the agent", longBox, cmdBox},
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
 		{"wire", "", "measure what readings cost on the wire, beside other encodings", longWire, cmdWire},
 	}

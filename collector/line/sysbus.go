@@ -89,16 +89,15 @@ func (s *Source) askCounters(
 	n, err := s.sysbus.Call(ctx, object, method, map[string]any{})
 	if err == nil {
 		s.raw.Reset(b.At)
-		err = decode(n, line, &s.raw)
+		if err = decode(n, line, &s.raw); err != nil {
+			err = fmt.Errorf("%s: %w", method, err)
+		}
 		s.deliver(method, b)
 	}
 	if absent(err) && len(s.wait) < maxTotals {
 		s.wait[object+method] = retryRounds
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", method, err)
-	}
-	return nil
+	return err
 }
 
 // linesOf returns the lines that b has readings of.

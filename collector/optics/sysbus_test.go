@@ -1,0 +1,609 @@
+package optics
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"livebox-agent/collector"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/platform"
+	"livebox-agent/collector/platform/tree"
+	"livebox-agent/collector/sample"
+)
+
+// What boxes say of their fibre.
+const (
+	livebox5 = `{"status":{"base":{"veip0":{"Flags":"enabled netdev gpon"}},"gpon":{"veip0":{
+		"RegistrationID":"00112233","MaxBitRateSupported":1000,"SignalRxPower":-18794,"SignalTxPower":1646,"Temperature":41,
+		"Voltage":32888,"Bias":14,"SerialNumber":"ARLT00000001","VendorId":"ARLT","ONUState":"O5_Operation",
+		"DownstreamMaxRate":2488000,"UpstreamMaxRate":1244000,"DownstreamCurrRate":2488000,"UpstreamCurrRate":1244000}}}}`
+	livebox7 = `{"status":{"gpon":{"veip0":{
+		"RegistrationID":"00112233","MaxBitRateSupported":10000,"SignalRxPower":-16861,"SignalTxPower":3618,"Temperature":47,
+		"Voltage":32920,"Bias":19008,"PonMode":"GPON","SerialNumber":"SMBS00000001","LowerOpticalThreshold":-35000,
+		"UpperOpticalThreshold":0,"LowerTransmitPowerThreshold":-1000,"UpperTransmitPowerThreshold":7000,"RogueOnu":false,
+		"RogueOnuCount":0,"RogueOnuLastOccurence":"0001-01-01T00:00:00Z","OnuState":"O5_Operation","OnuId":22,
+		"DownstreamCurrRate":2488320,"UpstreamCurrRate":1244160}}}}`
+	liveboxS = `{"status":{"gpon":{"veip0":{
+		"SignalRxPower":-27212,"SignalTxPower":2594,"Temperature":52,"Voltage":31902,"Bias":12150,"PonMode":"GPON",
+		"LowerOpticalThreshold":-127500,"UpperOpticalThreshold":-127500,"LowerTransmitPowerThreshold":-63500,
+		"UpperTransmitPowerThreshold":-63500,"RogueOnuCount":3,"OnuState":"O5_Operation",
+		"DownstreamCurrRate":2488320,"UpstreamCurrRate":1244160}}}}`
+	livebox4 = `{"status":{"Status":"ONT_Ready","ModelName":"FGS202              ","SerialNumber":"S0000000001","ONTReady":true,
+		"OperatingState":5,"RegistrationID":"00112233","OpticalSignalLevel":-20808,"TransmitOpticalLevel":2306,"ChipsetTemperature":56}}`
+	sagemcom = `{"status":{"PowerRx":-18.5,"PowerTx":"2.31","Temperature":44.5,"Vcc":3.29,"BiasCurrent":12.4}}`
+)
+
+var (
+	want5 = readings{
+		catalogue.OpticRxPower: -18794, catalogue.OpticTxPower: 1646, catalogue.OpticBias: 14000, catalogue.OpticVoltage: 32888,
+		catalogue.OpticTemperature: 41000, catalogue.OpticState: 5, catalogue.OpticDownRate: 2488000, catalogue.OpticUpRate: 1244000,
+	}
+	want7 = readings{
+		catalogue.OpticRxPower: -16861, catalogue.OpticTxPower: 3618, catalogue.OpticBias: 19008, catalogue.OpticVoltage: 32920,
+		catalogue.OpticTemperature: 47000, catalogue.OpticState: 5, catalogue.OpticMode: 1,
+		catalogue.OpticRxPowerLow: -35000, catalogue.OpticRxPowerHigh: 0, catalogue.OpticTxPowerLow: -1000, catalogue.OpticTxPowerHigh: 7000,
+		catalogue.OpticDownRate: 2488320, catalogue.OpticUpRate: 1244160, catalogue.OpticRogueEvents: 0,
+	}
+	wantS = readings{
+		catalogue.OpticRxPower: -27212, catalogue.OpticTxPower: 2594, catalogue.OpticBias: 12150, catalogue.OpticVoltage: 31902,
+		catalogue.OpticTemperature: 52000, catalogue.OpticState: 5, catalogue.OpticMode: 1,
+		catalogue.OpticDownRate: 2488320, catalogue.OpticUpRate: 1244160, catalogue.OpticRogueEvents: 3,
+	}
+	want4 = readings{
+		catalogue.OpticRxPower: -20808, catalogue.OpticTxPower: 2306, catalogue.OpticTemperature: 56000, catalogue.OpticState: 5,
+	}
+	wantSagemcom = readings{
+		catalogue.OpticRxPower: -18500, catalogue.OpticTxPower: 2310, catalogue.OpticTemperature: 44500,
+		catalogue.OpticVoltage: 32900, catalogue.OpticBias: 12400,
+	}
+)
+
+// readings are those of one port.
+type readings map[catalogue.ID]int64
+
+func (x readings) byName() map[string]int64 {
+	named := map[string]int64{}
+	for id, v := range x {
+		m, _ := catalogue.Lookup(id)
+		named[m.Name] = v
+	}
+	return named
+}
+
+func readingsOf(t *testing.T, b *sample.Batch, port string) readings {
+	t.Helper()
+	got := readings{}
+	for _, r := range b.Readings {
+		if r.Instance != port {
+			continue
+		}
+		if _, twice := got[r.Metric]; twice {
+			t.Errorf("metric %d of %s twice in a round", r.Metric, port)
+		}
+		got[r.Metric] = r.Value
+	}
+	return got
+}
+
+func expect(t *testing.T, what string, got, want readings) {
+	t.Helper()
+	if !maps.Equal(got, want) {
+		t.Errorf("%s:\n got %v\nwant %v", what, got.byName(), want.byName())
+	}
+}
+
+type decoder = func(tree.Node, platform.Hint, *sample.Batch) error
+
+// decode reads the reply body of a box.
+func decode(t *testing.T, f decoder, body, box, port string) (readings, error) {
+	t.Helper()
+	n, err := tree.Parse([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b sample.Batch
+	err = f(n, platform.Hint{Box: box}, &b)
+	return readingsOf(t, &b, port), err
+}
+
+// with returns body with the field of its innermost object set to the JSON
+// value, or taken away where that is empty.
+func with(t *testing.T, body, key, value string) string {
+	t.Helper()
+	var top map[string]any
+	if err := json.Unmarshal([]byte(body), &top); err != nil {
+		t.Fatal(err)
+	}
+	at := top["status"].(map[string]any)
+	if gpon, ok := at["gpon"].(map[string]any); ok {
+		at = gpon["veip0"].(map[string]any)
+	}
+	if value == "" {
+		delete(at, key)
+	} else {
+		at[key] = json.RawMessage(value)
+	}
+	text, err := json.Marshal(top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// A change is what one field is set to, and what the metric becomes: nil for
+// absent.
+type change struct {
+	key, value string
+	metric     catalogue.ID
+	want       *int64
+}
+
+// in says what each change makes of the reply body.
+func in(t *testing.T, f decoder, body, port string, changes []change) {
+	t.Helper()
+	for _, c := range changes {
+		got, err := decode(t, f, with(t, body, c.key, c.value), "", port)
+		if err != nil {
+			t.Errorf("%s %s: %v", c.key, c.value, err)
+		}
+		if v, ok := got[c.metric]; ok != (c.want != nil) || ok && v != *c.want {
+			m, _ := catalogue.Lookup(c.metric)
+			t.Errorf("%s %s: %s = %d, %v; want %v", c.key, c.value, m.Name, v, ok, c.want)
+		}
+	}
+}
+
+func TestBoxes(t *testing.T) {
+	for _, tt := range []struct {
+		box, body, port string
+		decode          decoder
+		want            readings
+	}{
+		{"livebox5", livebox5, "veip0", decodeGPON, want5},
+		{"livebox7", livebox7, "veip0", decodeGPON, want7},
+		{"liveboxS", liveboxS, "veip0", decodeGPON, wantS},
+		{"livebox4", livebox4, "SFP", decodeSFP, want4},
+		{"unknown", sagemcom, "omci", decodeOMCI, wantSagemcom},
+	} {
+		for _, box := range []string{tt.box, ""} {
+			got, err := decode(t, tt.decode, tt.body, box, tt.port)
+			if err != nil {
+				t.Errorf("%s: %v", tt.box, err)
+			}
+			expect(t, tt.box+" as "+box, got, tt.want)
+		}
+	}
+}
+
+func TestBiasIsMilliamperesOnALivebox5AndMicroamperesLater(t *testing.T) {
+	for _, tt := range []struct {
+		box, body, bias string
+		want            int64
+	}{
+		{"livebox5", livebox5, `14`, 14000},
+		{"", livebox5, `14`, 14000},
+		{"unknown", livebox5, `14`, 14000},
+		{"livebox6", livebox5, `14`, 14}, // a laser that is off; its spelling is of an early firmware
+		{"livebox5", livebox7, `14`, 14000},
+		{"livebox5", livebox5, `12150`, 12150}, // no laser has 12 A
+		{"", livebox5, `19008`, 19008},
+		{"livebox7", livebox7, `19008`, 19008},
+		{"", livebox7, `14`, 14},
+		{"liveboxS", liveboxS, `0`, 0},
+		{"funbox6", livebox7, `18784`, 18784},
+	} {
+		got, err := decode(t, decodeGPON, with(t, tt.body, "Bias", tt.bias), tt.box, "veip0")
+		if v, ok := got[catalogue.OpticBias]; !ok || v != tt.want || err != nil {
+			t.Errorf("%s on box %q: %d, %v, %v; want %d", tt.bias, tt.box, v, ok, err, tt.want)
+		}
+	}
+	in(t, decodeGPON, livebox7, "veip0", []change{{"Bias", `4294967295`, catalogue.OpticBias, nil}})
+}
+
+func TestThresholdsThatMeanNoneAreAbsent(t *testing.T) {
+	in(t, decodeGPON, livebox7, "veip0", []change{
+		{"LowerOpticalThreshold", `-127500`, catalogue.OpticRxPowerLow, nil},
+		{"UpperOpticalThreshold", `-127500`, catalogue.OpticRxPowerHigh, nil},
+		{"LowerTransmitPowerThreshold", `-63500`, catalogue.OpticTxPowerLow, nil},
+		{"UpperTransmitPowerThreshold", `-63500`, catalogue.OpticTxPowerHigh, nil},
+		{"LowerOpticalThreshold", `-35000`, catalogue.OpticRxPowerLow, new(int64(-35000))},
+		{"UpperOpticalThreshold", `0`, catalogue.OpticRxPowerHigh, new(int64(0))}, // 0 dBm is a limit where the other is one
+		{"LowerOpticalThreshold", `0`, catalogue.OpticRxPowerHigh, nil},           // both are zero: none was set
+		{"LowerOpticalThreshold", `0`, catalogue.OpticRxPowerLow, nil},
+	})
+}
+
+func TestStateIsSpeltInTwoWays(t *testing.T) {
+	state := func(body, key, value string, want *int64) {
+		in(t, decodeGPON, body, "veip0", []change{{key, value, catalogue.OpticState, want}})
+	}
+	state(livebox5, "ONUState", `"O5_Operation"`, new(int64(5)))
+	state(livebox7, "OnuState", `"O1_Initial"`, new(int64(1)))
+	state(livebox7, "OnuState", `"O2_3_Serial_Number"`, new(int64(2)))
+	state(livebox7, "OnuState", `"O7"`, new(int64(7)))
+	state(livebox7, "OnuState", `"o9_Downstream"`, new(int64(9)))
+	for _, none := range []string{`""`, `"O"`, `"O0_Off"`, `"O12_What"`, `"Operation"`, `"X5_Operation"`, ``, `null`} {
+		state(livebox7, "OnuState", none, nil)
+	}
+}
+
+func TestModes(t *testing.T) {
+	for value, want := range map[string]*int64{
+		`"GPON"`: new(int64(1)), `"G-PON"`: new(int64(1)), `"XG-PON"`: new(int64(2)), `"NG-PON2"`: new(int64(3)),
+		`"XGS-PON"`: new(int64(4)), `"XGSPON"`: new(int64(4)), `"Unknown"`: nil, `""`: nil, `"EPON"`: nil, ``: nil,
+	} {
+		in(t, decodeGPON, livebox7, "veip0", []change{{"PonMode", value, catalogue.OpticMode, want}})
+	}
+}
+
+func TestRateInMegabitsIsNotTakenForKilobits(t *testing.T) {
+	in(t, decodeGPON, livebox7, "veip0", []change{
+		{"DownstreamCurrRate", `2488320`, catalogue.OpticDownRate, new(int64(2488320))},
+		{"DownstreamCurrRate", `9953280`, catalogue.OpticDownRate, new(int64(9953280))},
+		{"DownstreamCurrRate", `2488`, catalogue.OpticDownRate, nil},
+		{"UpstreamCurrRate", `1244`, catalogue.OpticUpRate, nil},
+		{"UpstreamCurrRate", `0`, catalogue.OpticUpRate, nil},
+	})
+}
+
+func TestValueThatCannotBeIsAbsent(t *testing.T) {
+	in(t, decodeGPON, livebox7, "veip0", []change{
+		{"Temperature", `-274`, catalogue.OpticTemperature, nil},
+		{"Temperature", `0`, catalogue.OpticTemperature, new(int64(0))}, // freezing, as the supply proves
+		{"Temperature", `-20`, catalogue.OpticTemperature, new(int64(-20000))},
+		{"Temperature", `32767`, catalogue.OpticTemperature, nil},
+		{"Voltage", `65535`, catalogue.OpticVoltage, nil},
+		{"Voltage", `3292`, catalogue.OpticVoltage, nil},
+		{"SignalRxPower", `0`, catalogue.OpticRxPower, nil},
+		{"SignalTxPower", `0`, catalogue.OpticTxPower, nil},
+		{"SignalRxPower", `-40000`, catalogue.OpticRxPower, new(int64(-40000))},
+		{"SignalRxPower", `-40001`, catalogue.OpticRxPower, nil},
+		{"SignalRxPower", `-65536`, catalogue.OpticRxPower, nil},
+		{"SignalRxPower", `-2147483648`, catalogue.OpticRxPower, nil},
+		{"SignalTxPower", `21000`, catalogue.OpticTxPower, nil},
+		{"RogueOnuCount", `4294967295`, catalogue.OpticRogueEvents, nil},
+		{"RogueOnuCount", `-1`, catalogue.OpticRogueEvents, nil},
+		{"SignalRxPower", `"-16861"`, catalogue.OpticRxPower, new(int64(-16861))},
+		{"SignalRxPower", `""`, catalogue.OpticRxPower, nil},
+	})
+}
+
+func TestZerosOfAModuleThatIsNotMeasuredAreAbsent(t *testing.T) {
+	body := livebox5
+	for _, key := range []string{"SignalRxPower", "SignalTxPower", "Temperature", "Voltage", "Bias", "DownstreamCurrRate", "UpstreamCurrRate"} {
+		body = with(t, body, key, `0`)
+	}
+	got, err := decode(t, decodeGPON, with(t, body, "ONUState", `"O1_Initial"`), "livebox5", "veip0")
+	if err != nil {
+		t.Error(err)
+	}
+	expect(t, "a Livebox 5 beside another maker's ONT", got, readings{catalogue.OpticState: 1})
+	// Without a supply that could prove anything, zero is nothing.
+	got, err = decode(t, decodeGPON, with(t, with(t, body, "Voltage", ``), "ONUState", ``), "livebox5", "veip0")
+	if len(got) != 0 || !errors.Is(err, collector.ErrNoData) {
+		t.Errorf("%v, %v; want no data", got.byName(), err)
+	}
+}
+
+func TestModuleOfALivebox4(t *testing.T) {
+	in(t, decodeSFP, livebox4, "SFP", []change{
+		{"OpticalSignalLevel", `-20808`, catalogue.OpticRxPower, new(int64(-20808))},
+		{"OpticalSignalLevel", `-32768`, catalogue.OpticRxPower, nil}, // the least that 16 bits hold
+		{"OpticalSignalLevel", `0`, catalogue.OpticRxPower, nil},
+		{"OperatingState", `0`, catalogue.OpticState, nil},
+		{"OperatingState", `1`, catalogue.OpticState, new(int64(1))},
+		{"OperatingState", `255`, catalogue.OpticState, nil},
+		{"ChipsetTemperature", `0`, catalogue.OpticTemperature, new(int64(0))},
+		{"ChipsetTemperature", `-274`, catalogue.OpticTemperature, nil},
+	})
+	for _, body := range []string{
+		`{"status":{}}`, `{}`,
+		`{"status":{"Status":"No_detected","OpticalSignalLevel":0,"TransmitOpticalLevel":0,"ChipsetTemperature":0,"OperatingState":0}}`,
+	} {
+		if got, err := decode(t, decodeSFP, body, "", "SFP"); len(got) != 0 || !errors.Is(err, collector.ErrNoData) {
+			t.Errorf("an empty cage, %s: %v, %v; want no data", body, got.byName(), err)
+		}
+	}
+}
+
+func TestPowerOfASagemcomIsInDecibels(t *testing.T) {
+	in(t, decodeOMCI, sagemcom, "omci", []change{
+		{"PowerRx", `-18.5`, catalogue.OpticRxPower, new(int64(-18500))},
+		{"PowerRx", `"-27.212"`, catalogue.OpticRxPower, new(int64(-27212))},
+		{"PowerRx", `-19`, catalogue.OpticRxPower, new(int64(-19000))},
+		{"PowerRx", `0`, catalogue.OpticRxPower, nil},
+		{"PowerRx", `-18500`, catalogue.OpticRxPower, nil},
+		{"Vcc", `3.29`, catalogue.OpticVoltage, new(int64(32900))},
+		{"Vcc", `3290`, catalogue.OpticVoltage, new(int64(32900))},
+		{"Vcc", `32901`, catalogue.OpticVoltage, new(int64(32901))},
+		{"Vcc", `0`, catalogue.OpticVoltage, nil},
+		{"Vcc", `12`, catalogue.OpticVoltage, nil},
+		{"BiasCurrent", `12.4`, catalogue.OpticBias, new(int64(12400))},
+		{"BiasCurrent", `12400`, catalogue.OpticBias, new(int64(12400))},
+		{"BiasCurrent", `0`, catalogue.OpticBias, nil},
+		{"BiasCurrent", `99999999999`, catalogue.OpticBias, nil},
+		{"Temperature", `44.5`, catalogue.OpticTemperature, new(int64(44500))},
+		{"Temperature", `-274`, catalogue.OpticTemperature, nil},
+	})
+}
+
+func TestReplyThatIsNone(t *testing.T) {
+	for body, want := range map[string]error{
+		`{"status":{}}`:                                   collector.ErrNoData,
+		`{"status":false}`:                                collector.ErrNoData,
+		`{"status":{"gpon":{}}}`:                          collector.ErrNoData,
+		`{"status":{"gpon":{"veip0":{}}}}`:                collector.ErrNoData,
+		`{"status":{"dsl":{"dsl0":{}}}}`:                  collector.ErrNoData,
+		`{"status":true}`:                                 tree.ErrMalformed,
+		`{"status":{"gpon":7}}`:                           tree.ErrMalformed,
+		`{"status":{"gpon":{"veip0":[]}}}`:                tree.ErrMalformed,
+		`{"status":{"gpon":{"aabbccddeeff":{"Bias":1}}}}`: tree.ErrMalformed,
+		`[]`:   tree.ErrMalformed,
+		`null`: tree.ErrMalformed,
+	} {
+		if got, err := decode(t, decodeGPON, body, "", "veip0"); !errors.Is(err, want) || len(got) != 0 {
+			t.Errorf("%s: %v, %v; want %v", body, got.byName(), err, want)
+		}
+	}
+}
+
+func TestWrongValueCostsItsOwnMetric(t *testing.T) {
+	for _, value := range []string{`"much"`, `{}`, `[1]`, `true`, `-16861.5`, `1e999`} {
+		got, err := decode(t, decodeGPON, with(t, livebox7, "SignalRxPower", value), "", "veip0")
+		want := maps.Clone(want7)
+		delete(want, catalogue.OpticRxPower)
+		expect(t, "with "+value, got, want)
+		if !errors.Is(err, tree.ErrMalformed) || !strings.Contains(err.Error(), "SignalRxPower") {
+			t.Errorf("with %s: %v; want it to be called malformed", value, err)
+		}
+	}
+}
+
+// A box answers with the reply or the error that is under the object.
+type box struct {
+	replies map[string]string
+	errs    map[string]error
+	asked   []string
+}
+
+const gponObject = "NeMo.Intf.veip0"
+
+func (x *box) Call(ctx context.Context, object, method string, params any) (tree.Node, error) {
+	if err := ctx.Err(); err != nil {
+		return tree.Node{}, err
+	}
+	text, err := json.Marshal(params)
+	if err != nil {
+		return tree.Node{}, err
+	}
+	x.asked = append(x.asked, object+" "+method+" "+string(text))
+	if err := x.errs[object]; err != nil {
+		return tree.Node{}, err
+	}
+	body, ok := x.replies[object]
+	if !ok {
+		return tree.Node{}, fmt.Errorf("sysbus %s: %w", object, collector.ErrNoData)
+	}
+	return tree.Parse([]byte(body))
+}
+
+// source returns a source that has x and a kernel without modules.
+func (x *box) source(t *testing.T, b Box) *Source {
+	t.Helper()
+	s := New(Config{Sysbus: x, Box: func(context.Context) Box { return b }, Sys: t.TempDir()})
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func collect(t *testing.T, s *Source, at time.Duration, port string) (readings, error) {
+	t.Helper()
+	var b sample.Batch
+	b.Reset(at)
+	err := s.Collect(t.Context(), &b)
+	return readingsOf(t, &b, port), err
+}
+
+func TestWayThatAnswersIsFoundAndKept(t *testing.T) {
+	const (
+		gpon = "NeMo.Intf.veip0 getMIBs {\"mibs\":\"gpon\"}"
+		sfp  = "SFP get {}"
+		omci = "SgcOmci.Optical get {}"
+	)
+	for _, tt := range []struct {
+		name    string
+		box     Box
+		replies map[string]string
+		want    readings
+		asked   []string // in two rounds
+	}{
+		{"Livebox 7", Box{Generation: "livebox7"}, map[string]string{gponObject: livebox7}, want7, []string{gpon, gpon}},
+		{"unknown with a module in a cage", Box{}, map[string]string{"SFP": livebox4}, want4, []string{gpon, sfp, sfp}},
+		{"Livebox 4", Box{Generation: "livebox4"}, map[string]string{"SFP": livebox4}, want4, []string{sfp, sfp}},
+		{"Sagemcom", Box{}, map[string]string{"SFP": `{"status":{}}`, "SgcOmci.Optical": sagemcom}, wantSagemcom, []string{gpon, sfp, omci, omci}},
+		{"other name", Box{PON: "pon0"}, map[string]string{"NeMo.Intf.pon0": livebox7}, want7, []string{strings.ReplaceAll(gpon, "veip0", "pon0"), strings.ReplaceAll(gpon, "veip0", "pon0")}},
+		{"name that is none", Box{PON: "a b.c/"}, map[string]string{gponObject: livebox7}, want7, []string{gpon, gpon}},
+		{"none", Box{}, nil, nil, []string{gpon, sfp, omci, gpon, sfp, omci}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			x := &box{replies: tt.replies}
+			s := x.source(t, tt.box)
+			for range 2 {
+				var b sample.Batch
+				err := s.Collect(t.Context(), &b)
+				if len(b.Readings) != len(tt.want) || (err == nil) != (tt.want != nil) || err != nil && !errors.Is(err, collector.ErrNoData) {
+					t.Errorf("%v, %v; want %v", b.Readings, err, tt.want.byName())
+				}
+			}
+			if !slices.Equal(x.asked, tt.asked) {
+				t.Errorf("asked %q; want %q", x.asked, tt.asked)
+			}
+		})
+	}
+}
+
+func TestWayThatStopsAnsweringIsLeft(t *testing.T) {
+	x := &box{replies: map[string]string{"SFP": livebox4}}
+	s := x.source(t, Box{})
+	for round, replies := range []map[string]string{{"SFP": livebox4}, {}, {gponObject: livebox7}} {
+		x.replies = replies
+		var b sample.Batch
+		err := s.Collect(t.Context(), &b)
+		if found := len(b.Readings) > 0; found != (len(replies) > 0) || found != (err == nil) {
+			t.Errorf("round %d: %d readings, %v", round, len(b.Readings), err)
+		}
+	}
+}
+
+func TestFaultOfTheBoxIsNotTakenForAbsence(t *testing.T) {
+	fault := errors.New("fault")
+	x := &box{errs: map[string]error{gponObject: fault}, replies: map[string]string{"SFP": livebox4}}
+	s := x.source(t, Box{})
+	if got, err := collect(t, s, 0, "SFP"); !errors.Is(err, fault) || len(got) != 0 {
+		t.Errorf("%v, %v; want the fault", got, err)
+	}
+	x.errs = map[string]error{gponObject: collector.ErrRefused}
+	x.replies = nil
+	if _, err := collect(t, s, time.Hour, "SFP"); !errors.Is(err, collector.ErrRefused) {
+		t.Errorf("%v; want refused, although other ways are absent", err)
+	}
+}
+
+func TestRogueEventsAreATotal(t *testing.T) {
+	x := &box{}
+	s := x.source(t, Box{})
+	for i, step := range []struct {
+		count string
+		want  int64
+	}{{`3`, 3}, {`5`, 5}, {`1`, 6}, {`1`, 6}, {`2`, 7}} {
+		x.replies = map[string]string{gponObject: with(t, liveboxS, "RogueOnuCount", step.count)}
+		if got, err := collect(t, s, time.Duration(i)*time.Minute, "veip0"); got[catalogue.OpticRogueEvents] != step.want || err != nil {
+			t.Errorf("count %s: %d, %v; want %d", step.count, got[catalogue.OpticRogueEvents], err, step.want)
+		}
+	}
+}
+
+func TestNothingThatIdentifiesLeaves(t *testing.T) {
+	for _, body := range []string{livebox5, livebox7, livebox4} {
+		for _, d := range Decoders() {
+			n, err := tree.Parse([]byte(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b sample.Batch
+			_ = d.Decode(n, platform.Hint{}, &b)
+			for _, r := range b.Readings {
+				if !slices.Contains([]string{"veip0", "SFP", "omci"}, r.Instance) || r.Value == 112233 || r.Value == 22 {
+					t.Errorf("%s gives %v", d.Name, r)
+				}
+			}
+		}
+	}
+}
+
+func TestDecodersReadTheRepliesThatTheyName(t *testing.T) {
+	replies := map[string]struct {
+		object, method, variant, body string
+		want                          int
+	}{
+		"optics.gpon": {gponObject, "getMIBs", "gpon", livebox7, len(want7)},
+		"optics.sfp":  {"SFP", "get", "", livebox4, len(want4)},
+		"optics.omci": {"SgcOmci.Optical", "get", "", sagemcom, len(wantSagemcom)},
+	}
+	for _, d := range Decoders() {
+		r, ok := replies[d.Name]
+		if !ok || !d.Matches(r.object, r.method, r.variant) {
+			t.Errorf("%s does not read %v", d.Name, r)
+			continue
+		}
+		n, err := tree.Parse([]byte(r.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b sample.Batch
+		if err := d.Decode(n, platform.Hint{}, &b); err != nil || len(b.Readings) != r.want {
+			t.Errorf("%s: %d readings, %v; want %d", d.Name, len(b.Readings), err, r.want)
+		}
+		for _, reading := range b.Readings {
+			if !slices.Contains(d.Metrics, reading.Metric) {
+				t.Errorf("%s does not announce metric %d", d.Name, reading.Metric)
+			}
+		}
+	}
+}
+
+func TestDescriptionHoldsAgainstTheCatalogue(t *testing.T) {
+	for _, s := range []*Source{New(Config{}), New(Config{Sysbus: &box{}})} {
+		if _, err := collector.NewSet(collector.Options{Now: func() time.Duration { return 0 }}, s); err != nil {
+			t.Error(err)
+		}
+		announced := s.Describe().Metrics
+		for _, d := range Decoders() {
+			for _, id := range d.Metrics {
+				if !slices.Contains(announced, id) {
+					t.Errorf("%s gives metric %d, which the source does not announce", d.Name, id)
+				}
+			}
+		}
+	}
+}
+
+func FuzzDecoders(f *testing.F) {
+	for _, body := range []string{
+		livebox5, livebox7, liveboxS, livebox4, sagemcom, `{"status":{"gpon":{"veip0":{"SignalRxPower":-9223372036854775808}}}}`,
+		`{"status":{"Vcc":1e14,"BiasCurrent":-1e14,"PowerRx":"-.5"}}`, `{"status":[]}`, `null`,
+	} {
+		f.Add([]byte(body), "livebox5")
+	}
+	f.Fuzz(func(t *testing.T, body []byte, box string) {
+		n, err := tree.Parse(body)
+		if err != nil {
+			return
+		}
+		for _, d := range Decoders() {
+			var b sample.Batch
+			if err := d.Decode(n, platform.Hint{Box: box}, &b); err == nil && len(b.Readings) == 0 {
+				t.Errorf("%s gives neither readings nor an error", d.Name)
+			}
+			for _, r := range b.Readings {
+				if !slices.Contains(d.Metrics, r.Metric) || !plain(r.Instance) {
+					t.Errorf("%s gives %v", d.Name, r)
+				}
+			}
+			check(t, &b)
+		}
+	})
+}
+
+// check holds readings to what a module can have.
+func check(t *testing.T, b *sample.Batch) {
+	t.Helper()
+	for _, r := range b.Readings {
+		m, ok := catalogue.Lookup(r.Metric)
+		least, most := int64(math.MinInt64), int64(math.MaxInt64)
+		switch {
+		case m.Kind == catalogue.State:
+			least, most = 0, int64(len(m.States)-1)
+		case m.Kind == catalogue.Counter:
+			least = 0
+		case m.Unit == "dB[mW]":
+			least, most = minPower, maxPower
+		case m.Unit == "Cel":
+			least, most = minTemperature, maxTemperature
+		case m.Unit == "V":
+			least, most = minVoltage, maxVoltage
+		case m.Unit == "A":
+			least, most = 0, maxBias
+		}
+		if !ok || r.Value < least || r.Value > most {
+			t.Errorf("%s of %q = %d; want %d to %d", m.Name, r.Instance, r.Value, least, most)
+		}
+	}
+}

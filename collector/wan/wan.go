@@ -36,32 +36,44 @@ type Sysbus interface {
 // A Config says how the box can be asked. What is nil is not there.
 type Config struct {
 	Sysbus Sysbus
+	// Ubus is asked where there is no Sysbus.
+	Ubus Ubus
 }
 
 // Source is the source wan.
-type Source struct{ sysbus Sysbus }
+type Source struct {
+	sysbus Sysbus
+	ubus   Ubus
+}
 
 // New returns the source wan.
-func New(c Config) *Source { return &Source{sysbus: c.Sysbus} }
+func New(c Config) *Source { return &Source{sysbus: c.Sysbus, ubus: c.Ubus} }
 
 // Describe implements collector.Source.
 func (s *Source) Describe() collector.Description {
+	metrics := statusMetrics()
+	if s.sysbus == nil && s.ubus != nil {
+		metrics = ubusMetrics()
+	}
 	return collector.Description{
-		Name: "wan", Purpose: catalogue.Essential, Interval: interval, Timeout: timeout, Metrics: statusMetrics(),
+		Name: "wan", Purpose: catalogue.Essential, Interval: interval, Timeout: timeout, Metrics: metrics,
 	}
 }
 
 // Collect implements collector.Source.
 func (s *Source) Collect(ctx context.Context, b *sample.Batch) error {
-	if s.sysbus == nil {
-		return fmt.Errorf("no way to ask for the connection: %w", collector.ErrNoData)
+	switch {
+	case s.sysbus != nil:
+		return s.askSysbus(ctx, b)
+	case s.ubus != nil:
+		return s.askUbus(ctx, b)
 	}
-	return s.askSysbus(ctx, b)
+	return fmt.Errorf("no way to ask for the connection: %w", collector.ErrNoData)
 }
 
 // Decoders lists what reads the replies of each platform.
 func Decoders() []platform.Decoder {
-	return []platform.Decoder{
+	return append(ubusDecoders(), []platform.Decoder{
 		{
 			Name: "wan.status", Platform: platform.Sysbus, Object: "NMC", Method: "getWANStatus",
 			Metrics: statusMetrics(),
@@ -77,5 +89,5 @@ func Decoders() []platform.Decoder {
 			Metrics: trafficMetrics(),
 			Decode:  func(n tree.Node, _ platform.Hint, b *sample.Batch) error { return decodeStats(n, b) },
 		},
-	}
+	}...)
 }

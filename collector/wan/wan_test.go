@@ -232,7 +232,7 @@ func TestABoxThatFails(t *testing.T) {
 
 func TestSourcesFitTheCatalogue(t *testing.T) {
 	var now sample.Batch
-	for _, src := range []collector.Source{wan.New(wan.Config{}), wan.NewTraffic(wan.Config{})} {
+	for _, src := range []collector.Source{wan.New(wan.Config{}), wan.New(wan.Config{Ubus: netifd{}}), wan.NewTraffic(wan.Config{})} {
 		_, err := collector.NewSet(collector.Options{Now: timeOf(&now)}, src)
 		if err != nil {
 			t.Error(err)
@@ -243,7 +243,7 @@ func TestSourcesFitTheCatalogue(t *testing.T) {
 		for _, id := range d.Metrics {
 			given[id] = true
 		}
-		if d.Platform != platform.Sysbus || d.Name == "" || d.Decode == nil {
+		if d.Platform != platform.Sysbus && d.Platform != platform.OpenWrt || d.Name == "" || d.Decode == nil {
 			t.Errorf("decoder %+v is not whole", d)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"time"
 
 	"livebox-agent/collector"
@@ -32,12 +31,15 @@ type Client struct {
 	config Config
 	log    *slog.Logger
 	now    func() time.Duration
-	// calls has the one connection for calls, polls that for events.
-	calls, polls *http.Client
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
+	// host is where the box is as its name goes into a request, address as
+	// it is dialled.
+	host, address string
 
 	// turn holds a token while nobody asks. Whoever took it owns the fields
 	// below.
 	turn    chan struct{}
+	calls   *lane
 	session session
 	// refused says until when what was refused is not asked again.
 	refused map[string]time.Duration
@@ -73,32 +75,23 @@ func New(config Config, o Options) (*Client, error) {
 		start := time.Now()
 		o.Now = func() time.Duration { return time.Since(start) }
 	}
+	if o.Dial == nil {
+		o.Dial = dialBox
+	}
 	c := &Client{
-		config: config, log: o.Log, now: o.Now,
-		calls: newHTTP(o.Dial), polls: newHTTP(o.Dial),
+		config: config, log: o.Log, now: o.Now, dial: o.Dial,
 		turn: make(chan struct{}, 1), refused: map[string]time.Duration{},
 		discovery: make(chan struct{}, 1),
 	}
+	c.host, c.address = config.host()
+	c.calls = c.newLane()
 	c.turn <- struct{}{}
 	c.discovery <- struct{}{}
 	return c, nil
 }
 
-// newHTTP returns a client with one connection that stays open.
-func newHTTP(dial func(context.Context, string, string) (net.Conn, error)) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			DialContext:            dial,
-			MaxConnsPerHost:        1,
-			MaxIdleConnsPerHost:    1,
-			IdleConnTimeout:        5 * time.Minute,
-			TLSHandshakeTimeout:    10 * time.Second,
-			MaxResponseHeaderBytes: 64 << 10,
-			DisableCompression:     true,
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
+// newLane returns a connection to the box that is not made yet.
+func (c *Client) newLane() *lane { return &lane{dial: c.dial, address: c.address} }
 
 // String shows where the Client asks, and nothing of its session.
 func (c *Client) String() string { return "sysbus " + c.config.URL }
@@ -109,11 +102,15 @@ func (c *Client) GoString() string { return c.String() }
 // LogValue implements slog.LogValuer.
 func (c *Client) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// Close gives up the connections that are not in use. The session ends by
-// itself: boxes refuse to end it on request.
+// Close gives up the connection, unless a call is in flight: that ends with
+// its context. The session ends by itself: boxes refuse to end it on request.
 func (c *Client) Close() error {
-	c.calls.CloseIdleConnections()
-	c.polls.CloseIdleConnections()
+	select {
+	case <-c.turn:
+		c.calls.close()
+		c.turn <- struct{}{}
+	default:
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -46,10 +47,12 @@ func (c Config) Validate() error {
 		case err != nil:
 			// The error of url.Parse shows the text, where a password may be.
 			errs = append(errs, errors.New("url: not a URL"))
-		case u.Scheme != "http" && u.Scheme != "https":
-			errs = append(errs, fmt.Errorf("url: scheme %q is neither http nor https", u.Scheme))
-		case u.Host == "":
-			errs = append(errs, errors.New("url: no host"))
+		case u.Scheme != "http":
+			// The certificates of boxes are their own, so that TLS would prove
+			// nothing.
+			errs = append(errs, fmt.Errorf("url: scheme %q is not http", u.Scheme))
+		case u.Hostname() == "", !token(u.Host):
+			errs = append(errs, errors.New("url: no host that can be asked"))
 		case u.User != nil:
 			errs = append(errs, errors.New("url: the password belongs into password_file"))
 		case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
@@ -65,8 +68,19 @@ func (c Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// endpoint is where calls go.
-func (c Config) endpoint() string { return strings.TrimRight(c.URL, "/") + "/ws" }
+// host returns where a valid URL points: as a request names it, and as it is
+// dialled.
+func (c Config) host() (host, address string) {
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		panic("BUG: the URL was not validated")
+	}
+	port := u.Port()
+	if port == "" {
+		port = "80"
+	}
+	return u.Host, net.JoinHostPort(u.Hostname(), port)
+}
 
 // maxPassword bounds the password file.
 const maxPassword = 1024

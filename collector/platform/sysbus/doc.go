@@ -21,8 +21,7 @@
 // With one of the two content types that boxes take, both are inside
 // {"result":…}. A session is opened by calling createContext of
 // sah.Device.Information, and from then on shown by the header X-Context and
-// by a cookie whose name holds a slash, which is why net/http's own cookies do
-// not serve: they drop it.
+// by a cookie whose name holds a slash, which http.Cookie drops.
 //
 // The sources of these facts are the published clients of the protocol:
 // rene-d/sysbus, p-dor/LiveboxMonitor, cyr-ius/aiosysbus and

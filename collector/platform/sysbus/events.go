@@ -48,9 +48,11 @@ type Event struct {
 func (c *Client) Events(ctx context.Context, names []string, f func(Event)) error {
 	var channel tree.Node
 	pause := minPoll
+	via := c.newLane()
+	defer via.close()
 	for {
 		started := c.now()
-		n, err := c.poll(ctx, names, channel)
+		n, err := c.poll(ctx, via, names, channel)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -87,7 +89,7 @@ func (c *Client) Events(ctx context.Context, names []string, f func(Event)) erro
 
 // poll opens one event request, and once more with a new session if the one
 // there was is gone.
-func (c *Client) poll(ctx context.Context, names []string, channel tree.Node) (tree.Node, error) {
+func (c *Client) poll(ctx context.Context, via *lane, names []string, channel tree.Node) (tree.Node, error) {
 	body := map[string]any{"events": names}
 	if id, ok := channel.Uint(); ok {
 		body["channelid"] = id
@@ -96,7 +98,7 @@ func (c *Client) poll(ctx context.Context, names []string, channel tree.Node) (t
 	if err != nil {
 		return tree.Node{}, err
 	}
-	n, err := c.exchange(ctx, request{kind: kindEvent, body: body, session: &held})
+	n, err := c.exchange(ctx, request{kind: kindEvent, body: body, session: &held, via: via})
 	if !errors.Is(err, collector.ErrRefused) {
 		return n, err
 	}
@@ -104,7 +106,7 @@ func (c *Client) poll(ctx context.Context, names []string, channel tree.Node) (t
 	if lost != nil || fresh.context == held.context {
 		return n, err
 	}
-	return c.exchange(ctx, request{kind: kindEvent, body: body, session: &fresh})
+	return c.exchange(ctx, request{kind: kindEvent, body: body, session: &fresh, via: via})
 }
 
 // borrow returns a copy of the session, after opening one where there is none

@@ -1,11 +1,9 @@
 package sysbus
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 
@@ -60,6 +58,7 @@ type request struct {
 	body       any
 	kind       kind
 	session    *session
+	via        *lane // of an event
 }
 
 func (r request) encode() ([]byte, error) {
@@ -76,68 +75,57 @@ func (r request) encode() ([]byte, error) {
 	}{r.service, r.method, r.parameters})
 }
 
-// headers returns what the box wants to see beside the body.
-func (c *Client) headers(r request) http.Header {
-	h := http.Header{
-		"User-Agent": {"livebox-agent"},
-		// All that is asked only reads. The nil, which is not sent, lets
-		// net/http ask again when the kept connection turns out to be closed.
-		"Idempotency-Key": nil,
+// message returns the HTTP request that carries r. What the box asked to be
+// sent back was checked when it came: nothing in it ends a line.
+func (c *Client) message(r request) ([]byte, error) {
+	body, err := r.encode()
+	if err != nil {
+		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	variant := "application/x-sah-" + c.config.ContentType + "-call+json"
+	variant := c.config.ContentType
 	switch r.kind {
 	case kindLogin:
-		h.Set("Authorization", "X-Sah-Login")
-		variant = "application/x-sah-" + Bare + "-call+json"
+		variant = Bare
 	case kindEvent:
-		variant = "application/x-sah-event-4-call+json"
+		variant = "event-4"
 	}
-	h.Set("Content-Type", variant)
-	r.session.show(h)
-	return h
+	m := fmt.Appendf(nil, "POST /ws HTTP/1.1\r\nHost: %s\r\nUser-Agent: livebox-agent\r\n"+
+		"Content-Type: application/x-sah-%s-call+json\r\nContent-Length: %d\r\n", c.host, variant, len(body))
+	if r.kind == kindLogin {
+		m = append(m, "Authorization: X-Sah-Login\r\n"...)
+	}
+	m = append(r.session.show(m), "\r\n"...)
+	return append(m, body...), nil
 }
 
 // exchange sends one request and returns the reply, without the wrapper.
 func (c *Client) exchange(ctx context.Context, r request) (tree.Node, error) {
 	via, limit := c.calls, Timeout
 	if r.kind == kindEvent {
-		via, limit = c.polls, pollTimeout
+		via, limit = r.via, pollTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	body, err := r.encode()
-	if err != nil {
-		return tree.Node{}, fmt.Errorf("encode request: %w", err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.config.endpoint(), bytes.NewReader(body))
+	m, err := c.message(r)
 	if err != nil {
 		return tree.Node{}, err
 	}
-	req.Header = c.headers(r)
-	resp, err := via.Do(req)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	answer, err := via.roundTrip(ctx, m)
 	if err != nil {
-		return tree.Node{}, err // *url.Error already names the operation and the URL
+		return tree.Node{}, fmt.Errorf("ask %s: %w", c.config.URL, err)
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return tree.Node{}, newStatusError(resp.StatusCode)
+	if answer.status != http.StatusOK {
+		return tree.Node{}, newStatusError(answer.status)
 	}
-	r.session.addCookies(resp.Header.Values("Set-Cookie"))
-	return readReply(resp)
+	r.session.addCookies(answer.header["Set-Cookie"])
+	return answer.parse()
 }
 
-// readReply returns what the body says.
-func readReply(resp *http.Response) (tree.Node, error) {
-	if resp.ContentLength > tree.MaxBytes {
-		return tree.Node{}, fmt.Errorf("read reply: %w: %d bytes announced", tree.ErrMalformed, resp.ContentLength)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, tree.MaxBytes+1))
+// parse returns what the body says.
+func (r reply) parse() (tree.Node, error) {
+	n, err := tree.Parse(r.body)
 	if err != nil {
-		return tree.Node{}, fmt.Errorf("read reply: %w", err)
-	}
-	n, err := tree.Parse(body)
-	if err != nil {
-		if t, _, bad := mime.ParseMediaType(resp.Header.Get("Content-Type")); bad == nil {
+		if t, _, bad := mime.ParseMediaType(r.header.Get("Content-Type")); bad == nil {
 			return tree.Node{}, fmt.Errorf("%w (the box calls it %s)", err, clip(t))
 		}
 		return tree.Node{}, err

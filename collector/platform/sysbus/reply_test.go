@@ -333,7 +333,7 @@ func TestPasswordFileOfAnotherUser(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	good := sysbus.DefaultConfig()
-	for _, url := range []string{"", "http://127.0.0.1", "http://192.168.1.1:8080/", "https://livebox"} {
+	for _, url := range []string{"", "http://127.0.0.1", "http://192.168.1.1:8080/", "http://[fe80::1]"} {
 		good.URL = url
 		if err := good.Validate(); err != nil {
 			t.Errorf("url %q: %v", url, err)
@@ -346,7 +346,7 @@ func TestValidate(t *testing.T) {
 			t.Errorf("Validate = %v; want %q", err, want)
 		}
 	}
-	for _, url := range []string{"ftp://box", "http://", "box", "http://box/ws", "http://box?x", "http://b%zz" + secret} {
+	for _, url := range []string{"ftp://box", "https://box", "http://:80", "http://[fe80::1%25a%0d%0ab]", "http://", "box", "http://box/ws", "http://box?x", "http://b%zz" + secret} {
 		good.URL = url
 		if err := good.Validate(); err == nil || !strings.HasPrefix(err.Error(), "url: ") || strings.Contains(err.Error(), secret) {
 			t.Errorf("url %q: %v", url, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -67,14 +66,15 @@ func (s *session) addCookies(headers []string) {
 	}
 }
 
-// show adds to h what the box knows the session by.
-func (s *session) show(h http.Header) {
+// show adds to the head of a request what the box knows the session by.
+func (s *session) show(head []byte) []byte {
 	if s.context != "" {
-		h["X-Context"] = []string{s.context}
+		head = fmt.Appendf(head, "X-Context: %s\r\n", s.context)
 	}
 	if len(s.cookies) > 0 {
-		h["Cookie"] = []string{strings.Join(s.cookies, "; ")}
+		head = fmt.Appendf(head, "Cookie: %s\r\n", strings.Join(s.cookies, "; "))
 	}
+	return head
 }
 
 // errLogin marks the errors that say that there will be no session: what the

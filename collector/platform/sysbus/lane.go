@@ -1,0 +1,141 @@
+package sysbus
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"livebox-agent/collector/platform/tree"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	// maxHeader is how much a box may send before the body.
+	maxHeader = 64 << 10
+	// maxInterim is how many replies of the kind "100 Continue" may come
+	// before the one that counts.
+	maxInterim = 4
+)
+
+// A lane is one HTTP/1.1 connection, which stays open from one request to the
+// next. It is not for concurrent use. The client of net/http does the same and
+// more, for 0.6 MB of program; what reads the replies is in the agent anyway.
+type lane struct {
+	dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	address string
+
+	conn net.Conn
+	// in reads conn through limit, which is set anew for each reply.
+	in    *bufio.Reader
+	limit io.LimitedReader
+}
+
+// dialBox is the way to a box over the network.
+func dialBox(ctx context.Context, network, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialTimeout}
+	return d.DialContext(ctx, network, address)
+}
+
+// A reply is what came back.
+type reply struct {
+	status int
+	header http.Header
+	// body is read for status 200 only.
+	body []byte
+}
+
+// roundTrip sends one request and reads the reply to it. A connection that
+// was kept may turn out to have been closed by the box meanwhile: then the
+// request is sent once more on another, which does no harm, as all requests
+// only read.
+func (l *lane) roundTrip(ctx context.Context, request []byte) (reply, error) {
+	kept := l.conn != nil
+	r, began, err := l.attempt(ctx, request)
+	if err != nil && kept && !began && ctx.Err() == nil {
+		r, _, err = l.attempt(ctx, request)
+	}
+	return r, err
+}
+
+// attempt sends the request once. began says whether anything came back.
+// After an error the connection is closed.
+func (l *lane) attempt(ctx context.Context, request []byte) (r reply, began bool, err error) {
+	if l.conn == nil {
+		conn, err := l.dial(ctx, "tcp", l.address)
+		if err != nil {
+			return reply{}, false, err
+		}
+		l.conn = conn
+		l.limit.R = conn
+		l.in = bufio.NewReader(&l.limit)
+	}
+	conn := l.conn
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	keep := false
+	defer func() {
+		if !stop() {
+			keep = false // its deadline is set for good
+			if err != nil && ctx.Err() != nil {
+				err = ctx.Err()
+			}
+		}
+		if !keep {
+			l.close()
+		}
+	}()
+	if _, err := conn.Write(request); err != nil {
+		return reply{}, false, err
+	}
+	l.limit.N = maxHeader + tree.MaxBytes
+	if _, err := l.in.Peek(1); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		return reply{}, false, err
+	}
+	r, keep, err = l.read()
+	return r, true, err
+}
+
+// read reads one reply, and says whether the connection may be kept.
+func (l *lane) read() (r reply, keep bool, err error) {
+	resp, err := http.ReadResponse(l.in, nil)
+	for i := 0; err == nil && resp.StatusCode < 200; i++ {
+		if i == maxInterim || resp.StatusCode == http.StatusSwitchingProtocols {
+			return reply{}, false, fmt.Errorf("read reply: %w: HTTP status %d", tree.ErrMalformed, resp.StatusCode)
+		}
+		resp, err = http.ReadResponse(l.in, nil)
+	}
+	if err != nil {
+		return reply{}, false, fmt.Errorf("read reply: %w", err)
+	}
+	defer resp.Body.Close()
+	r = reply{status: resp.StatusCode, header: resp.Header}
+	if resp.StatusCode == http.StatusOK {
+		if resp.ContentLength > tree.MaxBytes {
+			return reply{}, false, fmt.Errorf("read reply: %w: %d bytes announced", tree.ErrMalformed, resp.ContentLength)
+		}
+		if r.body, err = io.ReadAll(io.LimitReader(resp.Body, tree.MaxBytes+1)); err != nil {
+			return reply{}, false, fmt.Errorf("read reply: %w", err)
+		}
+		if len(r.body) > tree.MaxBytes {
+			return reply{}, false, fmt.Errorf("read reply: %w: more than %d bytes", tree.ErrMalformed, tree.MaxBytes)
+		}
+	}
+	// What came unasked would be taken for the next reply.
+	known := resp.StatusCode == http.StatusOK || resp.ContentLength == 0
+	return r, known && !resp.Close && l.in.Buffered() == 0, nil
+}
+
+// close gives up the connection, if there is one.
+func (l *lane) close() {
+	if l.conn != nil {
+		_ = l.conn.Close()
+		l.conn, l.in, l.limit.R = nil, nil, nil
+	}
+}

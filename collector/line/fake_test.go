@@ -83,7 +83,7 @@ const adsl = `{"status":{"dsl":{"dsl0":{
 // lantiq is what dsl metrics says of a VDSL2 line.
 const lantiq = `{"api_version":"4.23.1","chipset":"Lantiq-VRX200","state":"Showtime with TC-Layer sync","state_num":7,"up":true,
 	"uptime":152,"atu_c":{"vendor_id":[181,0,66,68,67,77,164,96],"vendor":"Broadcom 164.96","serial":[7,7,7]},
-	"power_state":"L0 - Synchronized","power_state_num":0,"xtse":[0,0,0,0,0,0,0,2],"annex":"B","standard":"G.993.2","profile":"17a",
+	"power_state_num":0,"xtse":[0,0,0,0,0,0,0,2],"annex":"B","standard":"G.993.2","profile":"17a",
 	"upstream":{"vector":true,"interleave_delay":0,"data_rate":31999000,"latn":8.3,"satn":8.1,"snr":11.9,"actps":-90.1,"actatp":-7.2,"attndr":37180000},
 	"downstream":{"vector":true,"interleave_delay":140,"data_rate":81664499,"latn":11.2,"satn":12,"snr":10.1,"actatp":13.4,"attndr":88231500},
 	"errors":{"near":{"es":3,"ses":1,"loss":2,"uas":58,"lofs":4,"fecs":900,"hec":0,"ibe":0,"crc_p":12,"crcp_p":0,"cv_p":0,"cvp_p":0,

@@ -235,11 +235,12 @@ func TestReplyThatIsNone(t *testing.T) {
 
 func TestLinesOfABondedBox(t *testing.T) {
 	line := vdsl[strings.Index(vdsl, `{"dsl0":`)+len(`{"dsl0":`) : len(vdsl)-len(`}}}`)]
-	body := `{"status":{"dsl":{"dsl0":` + line
+	var body strings.Builder
+	body.WriteString(`{"status":{"dsl":{"dsl0":` + line)
 	for i := range 2 * maxLines {
-		body += fmt.Sprintf(`,"dsl%d":%s`, i+1, line)
+		fmt.Fprintf(&body, `,"dsl%d":%s`, i+1, line)
 	}
-	x := newBox(map[string]string{"NeMo.Intf.data getMIBs": body + "}}}"})
+	x := newBox(map[string]string{"NeMo.Intf.data getMIBs": body.String() + "}}}"})
 	s := New(Config{Sysbus: x})
 	var b sample.Batch
 	if err := s.Collect(t.Context(), &b); !errors.Is(err, collector.ErrNoData) {

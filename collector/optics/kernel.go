@@ -88,7 +88,7 @@ func (k *kernel) measure(ctx context.Context, m *fitted) error {
 			return fmt.Errorf("module of %s: %w", m.name, err)
 		}
 	}
-	if err := m.layout.measure(&m.ports, m.bytes); err != nil {
+	if err := m.measure(&m.ports, m.bytes); err != nil {
 		return fmt.Errorf("module of %s: %w", m.name, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package optics
 import (
 	"context"
 	"encoding/binary"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -111,24 +112,24 @@ type host struct {
 	sys     string
 }
 
-func newHost(t testing.TB, modules map[string]image) *host {
-	t.Helper()
-	k := &host{modules: modules, errs: map[string]error{}, family: 21, asked: map[string][]span{}, sys: t.TempDir()}
+func newHost(tb testing.TB, modules map[string]image) *host {
+	tb.Helper()
+	k := &host{modules: modules, errs: map[string]error{}, family: 21, asked: map[string][]span{}, sys: tb.TempDir()}
 	for name := range modules {
-		k.file(t, "class/net/"+name+"/device/uevent", "")
-		k.file(t, "class/net/"+name+"/ifindex", "7")
+		k.file(tb, "class/net/"+name+"/device/uevent", "")
+		k.file(tb, "class/net/"+name+"/ifindex", "7")
 	}
 	return k
 }
 
-func (k *host) file(t testing.TB, name, content string) {
-	t.Helper()
+func (k *host) file(tb testing.TB, name, content string) {
+	tb.Helper()
 	path := filepath.Join(k.sys, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(path, []byte(content+"\n"), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -140,10 +141,10 @@ func (k *host) dial() (Conn, error) {
 	return netlinktest.New(k.answer), nil
 }
 
-func (k *host) source(t testing.TB) *Source {
-	t.Helper()
+func (k *host) source(tb testing.TB) *Source {
+	tb.Helper()
 	s := New(Config{Sys: k.sys, Dial: k.dial})
-	t.Cleanup(func() { _ = s.Close() })
+	tb.Cleanup(func() { _ = s.Close() })
 	return s
 }
 
@@ -238,9 +239,7 @@ func (k *host) hwmon(t *testing.T, number, device string, files map[string]strin
 		"power1_label": "TX_power", "power2_label": "RX_power",
 		"in0_input": "3290", "temp1_input": "48250", "curr1_input": "11", "power1_input": "2300", "power2_input": "21",
 	}
-	for name, content := range files {
-		all[name] = content
-	}
+	maps.Copy(all, files)
 	for name, content := range all {
 		if content != "" {
 			k.file(t, folder+"/"+name, content)

@@ -16,7 +16,8 @@ GOLANGCI_LINT := v2.15.0
 # RUN_SECONDS ends "make run" by itself; 0 or nothing runs until Ctrl-C.
 RUN_SECONDS ?=
 export RUN_SECONDS
-# LANES and PKG narrow "make test": LANES=race,mips PKG=./buffer/...
+# LANES and PKG narrow "make test", PKG also "make fuzz" and "make bench":
+# make test LANES=race,mips PKG=./buffer/...
 LANES ?=
 PKG ?=
 # FUZZTIME is how long "make fuzz" spends on each target.
@@ -51,7 +52,7 @@ flash: ## flash bytes per day, backend up and down
 	@$(GO) run ./testbench/cmd/testbench flash $(ARGS)
 
 fuzz: ## each fuzz target for FUZZTIME
-	@for pkg in $$($(GO) list ./...); do \
+	@for pkg in $$($(GO) list $(or $(PKG),./...)); do \
 		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 			echo "$$pkg $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
@@ -59,7 +60,7 @@ fuzz: ## each fuzz target for FUZZTIME
 	done
 
 bench: ## the benchmarks
-	@$(GO) test -run '^$$' -bench . -benchmem ./...
+	@$(GO) test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
 
 lint: $(BIN)/golangci-lint ## golangci-lint, go vet for the boxes' processors, go fix -diff
 	$(BIN)/golangci-lint run ./...

@@ -204,6 +204,24 @@ func TestWrongValueCostsItsOwnMetric(t *testing.T) {
 	}
 }
 
+func TestNothingThatIdentifiesIsRead(t *testing.T) {
+	const secret = 777
+	livebox := livebox4()
+	livebox.replies["NeMo.Intf.data getMIBs"] = dsl0(t, map[string]string{"FirmwareVersion": `777`, "Line_VCE_MAC": `"02:00:00:00:00:01"`, "Name": `777`})
+	openwrt := newBox(map[string]string{"dsl metrics": with(t, with(t, lantiq, `777`, "atu_c", "serial"), `[777]`, "atu_c", "vendor_id")})
+	for _, s := range []*Source{New(Config{Sysbus: livebox}), New(Config{Ubus: router{openwrt}})} {
+		var b sample.Batch
+		if err := s.Collect(t.Context(), &b); err != nil || len(b.Readings) == 0 {
+			t.Errorf("%d readings, %v", len(b.Readings), err)
+		}
+		for _, r := range b.Readings {
+			if r.Instance != "dsl0" || r.Value == secret {
+				t.Errorf("%v leaves the package", r)
+			}
+		}
+	}
+}
+
 func TestReplyThatIsNone(t *testing.T) {
 	for body, want := range map[string]error{
 		`{"status":{}}`:                                 collector.ErrNoData,

@@ -301,21 +301,32 @@ func TestRogueEventsAreATotal(t *testing.T) {
 }
 
 func TestNothingThatIdentifiesLeaves(t *testing.T) {
-	for _, body := range []string{livebox5, livebox7, livebox4} {
-		for _, d := range Decoders() {
-			n, err := tree.Parse([]byte(body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			var b sample.Batch
-			_ = d.Decode(n, platform.Hint{}, &b)
-			for _, r := range b.Readings {
-				if !slices.Contains([]string{"veip0", "SFP", "omci"}, r.Instance) || r.Value == 112233 || r.Value == 22 {
-					t.Errorf("%s gives %v", d.Name, r)
-				}
+	allowed := []string{"veip0", "SFP", "omci", "eth0"}
+	held := func(b *sample.Batch) {
+		t.Helper()
+		for _, r := range b.Readings {
+			if !slices.Contains(allowed, r.Instance) || r.Value == 112233 || r.Value == 22 {
+				t.Errorf("%v leaves the package", r)
 			}
 		}
 	}
+	for _, body := range []string{livebox5, livebox7, livebox4} {
+		n, err := tree.Parse([]byte(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range Decoders() {
+			var b sample.Batch
+			_ = d.Decode(n, platform.Hint{}, &b)
+			held(&b)
+		}
+	}
+	// The memory of a module holds its serial number.
+	var b sample.Batch
+	if err := newHost(t, map[string]image{"eth0": newSFP(internal)}).source(t).Collect(t.Context(), &b); err != nil {
+		t.Error(err)
+	}
+	held(&b)
 }
 
 func TestDecodersReadTheRepliesThatTheyName(t *testing.T) {

@@ -62,6 +62,7 @@ type place struct {
 // discovery looks for the sensors below root.
 type discovery struct {
 	root    string
+	owned   []func(folder string) bool
 	names   *names
 	found   []*sensor
 	omitted int
@@ -73,7 +74,7 @@ func (d *discovery) run() {
 	d.names.sensors = map[sensorName]bool{}
 	zones := d.list("thermal", "thermal_zone", "type")
 	chips := d.list("hwmon", "hwmon", "name")
-	chips = slices.DeleteFunc(chips, func(c place) bool { return mirrors(c, zones) })
+	chips = slices.DeleteFunc(chips, func(c place) bool { return mirrors(c, zones) || d.isOwned(c) })
 	for _, c := range chips {
 		d.chip(c)
 	}
@@ -132,6 +133,13 @@ func (d *discovery) locate(p *place) {
 	if p.class == "hwmon" {
 		p.path, p.linked = device, true
 	}
+}
+
+// isOwned says whether the chip belongs to another source.
+func (d *discovery) isOwned(chip place) bool {
+	return slices.ContainsFunc(d.owned, func(owns func(string) bool) bool {
+		return owns(filepath.Join(d.root, chip.folder))
+	})
 }
 
 // mirrors says whether the chip only repeats thermal zones, as the kernel lets

@@ -8,6 +8,7 @@
 //     cannot be read.
 //   - A sensor that vanishes costs only its own readings.
 //   - A sensor that the kernel shows in both classes is reported once.
+//   - A chip that another source reports is left to it.
 //   - Every sensor has a name of its own, which it keeps during the run.
 //   - No name holds a hardware address.
 //   - A steady round allocates nothing.

@@ -27,6 +27,7 @@ const (
 // Source is the source sensors.
 type Source struct {
 	root    string
+	owned   []func(folder string) bool
 	names   names
 	sensors []*sensor
 	omitted int
@@ -38,12 +39,13 @@ type Source struct {
 }
 
 // New returns the source of the sensors below root, where sysfs is mounted;
-// empty means /sys.
-func New(root string) *Source {
+// empty means /sys. A chip of which one of owned says true, given the folder
+// of its files, is left to the source that reports it otherwise.
+func New(root string, owned ...func(folder string) bool) *Source {
 	if root == "" {
 		root = "/sys"
 	}
-	return &Source{root: root}
+	return &Source{root: root, owned: owned}
 }
 
 // Describe implements collector.Source.
@@ -141,7 +143,7 @@ func (x *sensor) read(b *sample.Batch) error {
 // discover looks for the sensors anew.
 func (s *Source) discover(now time.Duration) {
 	s.closeAll()
-	d := discovery{root: s.root, names: &s.names}
+	d := discovery{root: s.root, owned: s.owned, names: &s.names}
 	d.run()
 	s.sensors, s.omitted, s.err = d.found, d.omitted, d.err
 	s.discovered = now

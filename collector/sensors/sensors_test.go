@@ -199,6 +199,22 @@ func TestSensorInBothClassesIsReportedOnce(t *testing.T) {
 	})
 }
 
+func TestChipOfAnotherSourceIsLeftToIt(t *testing.T) {
+	x := tree{"class/hwmon/hwmon0/name": "lm75", "class/hwmon/hwmon0/temp1_input": "48000"}
+	maps.Copy(x, sfp)
+	root := t.TempDir()
+	x.write(t, root)
+	s := New(root, func(folder string) bool {
+		_, err := os.Stat(filepath.Join(folder, "power1_label"))
+		return err == nil
+	}, func(string) bool { return false })
+	t.Cleanup(func() { _ = s.Close() })
+	want := map[string]int64{"lm75 temp1, Cel": 48000}
+	if got, err := ask(t, s, 0); !maps.Equal(got, want) || err != nil {
+		t.Errorf("%v, %v; want %v", got, err, want)
+	}
+}
+
 func TestValueThatCannotBeIsAbsent(t *testing.T) {
 	try(t, []situation{
 		{

@@ -1,9 +1,10 @@
-// Package wifi reads the radios of a box and the stations on them by nl80211,
-// the kernel's generic netlink family for Wi-Fi.
+// Package wifi reads the radios of a box and the stations on them: by nl80211,
+// the kernel's generic netlink family for Wi-Fi, or from the box's own software
+// over its bus.
 //
 // # What is promised
 //
-//   - What the kernel does not say, or cannot mean, is absent, never zero.
+//   - What the box does not say, or cannot mean, is absent, never zero.
 //   - The address of a station leaves the package only as the pseudonym that
 //     the agent gives; network names are not read at all.
 //   - Radios keeps and gives nothing that tells one station from another.
@@ -13,7 +14,9 @@
 //   - The number of stations that are known is bounded; who was away for a day
 //     is forgotten.
 //   - An interface that vanishes costs its own readings only.
-//   - A steady round allocates nothing.
+//   - A steady round by nl80211 allocates nothing.
+//   - One reply of a Livebox serves all sources that are asked for the same
+//     instant, and no other.
 //
 // A box without Wi-Fi, or whose driver does not speak nl80211, is
 // collector.ErrNoData; one that does not let the agent ask is
@@ -21,5 +24,7 @@
 //
 // Numbers, types and units of all attributes are those of
 // include/uapi/linux/nl80211.h; golang.org/x/sys/unix generates its constants
-// from that file.
+// from that file. The fields of a Livebox's replies have the names and the units
+// of TR-181 (Device:2, WiFi.) where it has them, and else those that the values
+// of boxes in use show.
 package wifi

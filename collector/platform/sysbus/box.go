@@ -191,7 +191,8 @@ func (f *interfaces) addFlags(n tree.Node) {
 			f.add(rolePON, name, up)
 		case has("dsl"), strings.HasPrefix(name, "dsl"):
 			f.add(roleDSL, name, up)
-		case has("wan"):
+		case has("wan") && has("physical"):
+			// The others are what the connection is bundled in, such as "data".
 			f.add(roleEthernetWAN, name, up)
 		}
 	})

@@ -102,7 +102,7 @@ func TestBox(t *testing.T) {
 			name: "names that are none",
 			replies: map[string]string{
 				"DeviceInfo.get":         `{"status":{"ProductClass":["Livebox 7"],"SoftwareVersion":7}}`,
-				"NeMo.Intf.data.getMIBs": base("../x", "wan", "a.b", "wlanradio", "", "wlanvap", strings.Repeat("x", 33), "gpon", "é", "wan", "ok", "wan"),
+				"NeMo.Intf.data.getMIBs": base("../x", "wan physical", "a.b", "wlanradio", "", "wlanvap", strings.Repeat("x", 33), "gpon", "é", "wan physical", "data", "wan up", "ok", "wan physical"),
 				"NeMo.Intf.lan.getMIBs":  `{"status":{"base":[1,{"Flags":"wlanradio"},{"Flags":7}]}}`,
 				"HomeLan.Interface.get":  `{"status":"up"}`,
 			},

@@ -10,7 +10,9 @@ import (
 )
 
 // Decoders returns what reads the replies of boxes that are asked over a bus.
-func Decoders() []platform.Decoder { return slices.Concat(sysbusDecoders(), iwinfoDecoders()) }
+func Decoders() []platform.Decoder {
+	return slices.Concat(sysbusDecoders(), iwinfoDecoders(), prplDecoders())
+}
 
 // sysbusDecoders returns what reads the replies of a Livebox. They all read
 // the same one.

@@ -209,7 +209,7 @@ const sameAssociation = 30
 
 // steady gives the station noted next the time of association that it had
 // before, if that is the same one.
-func (s *SysbusStations) steady() {
+func (s *roster) steady() {
 	x := s.known[s.scratch.mac]
 	if x == nil {
 		return

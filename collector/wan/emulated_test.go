@@ -16,6 +16,23 @@ import (
 	"livebox-agent/testbench/box"
 )
 
+// ask returns a client that is logged in to b.
+func ask(t *testing.T, b *box.Box, now func() time.Duration) *sysbus.Client {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(file, []byte(box.DefaultPassword), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := sysbus.DefaultConfig()
+	config.URL, config.PasswordFile = "http://box.test", file
+	c, err := sysbus.New(config, sysbus.Options{Dial: sysbustest.Serve(t, b.Handler()), Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
 func TestEveryEmulatedLivebox(t *testing.T) {
 	for _, tt := range []struct {
 		model, link, intf string
@@ -37,18 +54,7 @@ func TestEveryEmulatedLivebox(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			file := filepath.Join(t.TempDir(), "password")
-			if err := os.WriteFile(file, []byte(box.DefaultPassword), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			config := sysbus.DefaultConfig()
-			config.URL, config.PasswordFile = "http://box.test", file
-			c, err := sysbus.New(config, sysbus.Options{Dial: sysbustest.Serve(t, b.Handler()), Now: func() time.Duration { return now }})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = c.Close() })
-
+			c := ask(t, b, func() time.Duration { return now })
 			source, traffic := wan.New(wan.Config{Sysbus: c}), wan.NewTraffic(wan.Config{Sysbus: c})
 			var batch sample.Batch
 			if err := source.Collect(t.Context(), &batch); err != nil {

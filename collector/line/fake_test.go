@@ -73,12 +73,13 @@ const lineStats = `{"status":{"stats":{"BytesSent":1,"BytesReceived":1},
 	"Total":{"ErroredSecs":175,"SeverelyErroredSecs":16,"LOS":3,"LOF":2,"UAS":41,"LOM":1},
 	"Showtime":{"ErroredSecs":7,"SeverelyErroredSecs":7,"LOS":7,"LOF":7,"UAS":7,"LOM":7}}}`
 
-// adsl is an ADSL2 line: no profile, no loop length.
+// adsl is an ADSL2 line: no profile, and a loop length that means nothing.
 const adsl = `{"status":{"dsl":{"dsl0":{
-	"LastChangeTime":566823,"LastChange":192856,"UpstreamCurrRate":836,"DownstreamCurrRate":6484,"LinkStatus":"Up",
-	"UpstreamMaxRate":1012,"DownstreamMaxRate":7212,"UpstreamAttenuation":245,"DownstreamAttenuation":455,
-	"UpstreamNoiseMargin":72,"DownstreamNoiseMargin":-4,"UpstreamPower":125,"DownstreamPower":194,
-	"StandardUsed":"G.992.3_Annex_A","ModulationType":"ADSL","CurrentProfile":"","UPBOKLE":0}}}}`
+	"DSLPlugin":"","XTMPlugin":"","DSLIPC":"/var/run/dsl","LastChangeTime":566823,"LastChange":192856,"UpstreamCurrRate":1013,
+	"DownstreamCurrRate":6484,"LinkStatus":"Up","UpstreamMaxRate":1013,"DownstreamMaxRate":6653,"UpstreamAttenuation":277,
+	"DownstreamAttenuation":562,"DownstreamLineAttenuation":485,"UpstreamLineAttenuation":279,"UpstreamNoiseMargin":65,
+	"DownstreamNoiseMargin":65,"UpstreamPower":121,"DownstreamPower":191,"StandardUsed":"G.992.3_Annex_A","ModulationType":"ADSL",
+	"ChannelEncapsulationType":"G.992.3_Annex_K_ATM","AllowedProfiles":"8a, 8b, 17a","CurrentProfile":"","UPBOKLE":870}}}}`
 
 // lantiq is what dsl metrics says of a VDSL2 line.
 const lantiq = `{"api_version":"4.23.1","chipset":"Lantiq-VRX200","state":"Showtime with TC-Layer sync","state_num":7,"up":true,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
@@ -180,7 +181,6 @@ func (r reply) mib(n tree.Node) {
 		{catalogue.LineUpAttenuation, "UpstreamLineAttenuation", "UpstreamAttenuation", 1, maxAttenuation},
 		{catalogue.LineDownPower, "DownstreamPower", "", -maxPower, maxPower},
 		{catalogue.LineUpPower, "UpstreamPower", "", -maxPower, maxPower},
-		{catalogue.LineElectricalLength, "UPBOKLE", "", 1, maxLength},
 	} {
 		v, ok := c.Int(n, f.key)
 		if f.instead != "" && (!ok || v < f.least || v > f.most) {
@@ -192,6 +192,11 @@ func (r reply) mib(n tree.Node) {
 	r.profile(text, ok)
 	text, ok = c.Text(n, "StandardUsed")
 	r.standard(text, ok)
+	if !ok || strings.HasPrefix(text, "G.993") {
+		// ADSL has no such thing, but the box gives a number for it.
+		v, ok := c.Int(n, "UPBOKLE")
+		r.gauge(catalogue.LineElectricalLength, v, ok, 1, maxLength)
+	}
 }
 
 // status returns the state of the line. Where the link is only said not to be

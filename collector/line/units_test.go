@@ -323,17 +323,18 @@ func TestProfilesAndStandards(t *testing.T) {
 	})
 }
 
-func TestADSL(t *testing.T) {
+func TestLoopLengthOfADSLIsAbsent(t *testing.T) {
 	got, err := decode(t, decodeMIB, adsl)
 	if err != nil {
 		t.Error(err)
 	}
 	expect(t, "an ADSL2 line", got, readings{
-		catalogue.LineStatus: statusUp, catalogue.LineLastChange: 192856, catalogue.LineDownRate: 6484, catalogue.LineUpRate: 836,
-		catalogue.LineDownMaxRate: 7212, catalogue.LineUpMaxRate: 1012, catalogue.LineDownMargin: -4, catalogue.LineUpMargin: 72,
-		catalogue.LineDownAttenuation: 455, catalogue.LineUpAttenuation: 245, catalogue.LineDownPower: 194, catalogue.LineUpPower: 125,
+		catalogue.LineStatus: statusUp, catalogue.LineLastChange: 192856, catalogue.LineDownRate: 6484, catalogue.LineUpRate: 1013,
+		catalogue.LineDownMaxRate: 6653, catalogue.LineUpMaxRate: 1013, catalogue.LineDownMargin: 65, catalogue.LineUpMargin: 65,
+		catalogue.LineDownAttenuation: 485, catalogue.LineUpAttenuation: 279, catalogue.LineDownPower: 191, catalogue.LineUpPower: 121,
 		catalogue.LineStandard: 2,
 	})
+	in(t, decodeMIB, vdsl, []change{{"StandardUsed", ``, catalogue.LineElectricalLength, new(int64(140))}}, livebox...)
 }
 
 func TestModemThatSaysLittle(t *testing.T) {

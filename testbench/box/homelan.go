@@ -37,7 +37,7 @@ func (b *Box) lanInterfaces() *object {
 		}
 		stored := 0
 		if t := b.world.traffic[l.name]; t != nil {
-			stored = len(t.measures)
+			stored = min(len(t.measures), b.p.records)
 		}
 		e.add("NumberOfStoredMeasures", stored)
 		o.add(l.key, e)

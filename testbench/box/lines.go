@@ -64,7 +64,7 @@ func (l *dsl) showtime(now time.Duration) bool { return now >= l.showtimeAt }
 // headroom returns what the line leaves a direction, without the margin that
 // was bought with rate.
 func (l *dsl) headroom(w *world, d *direction, name string) float64 {
-	return d.base - l.noise + 0.4*w.chance.wander(name, w.now, 10*time.Minute)
+	return d.base - l.noise + 0.4*w.chance.wander(name, w.tick(), 10*time.Minute)
 }
 
 // margin returns the noise margin in dB.

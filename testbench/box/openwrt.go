@@ -59,7 +59,7 @@ func (b *Box) board() ubus.Table {
 // info has bytes of memory, KiB of file systems, and load in 1/65536.
 func (b *Box) info() ubus.Table {
 	w := b.world
-	load := 0.2 + 0.1*w.chance.wander("load", w.now, time.Minute)
+	load := 0.2 + 0.1*w.chance.wander("load", w.tick(), time.Minute)
 	const total = 512 << 20
 	space := func(kib int) ubus.Table {
 		return tab("total", kib, "free", kib/2, "used", kib/2, "avail", kib/2)

@@ -242,7 +242,7 @@ func livebox5() *personality {
 		wan: wanPON, wanIntf: "veip0", modes: "Ethernet_PPP;Ethernet_DHCP;GPON_DHCP;GPON_PPP", mode: "GPON_DHCP",
 		address6: true, delegated: true, offer: true,
 		pon: ponSpec{
-			milliamps: true, old: true, rx: 132, tx: 14608, voltage: 32888, bias: 7000, celsius: 41, maxBitRate: 1000,
+			milliamps: true, old: true, rx: 132, tx: 14609, voltage: 32888, bias: 7000, celsius: 41, maxBitRate: 1000,
 			down: 2488000, up: 1244000, vendor: "ARLT", equipment: "ArcadyanLBFIBREOFR", board: "ARLTARLBF121",
 			firmware: [2]string{"SAHEOFR046600", "SAHEOFR044600"}, product: 1,
 		},

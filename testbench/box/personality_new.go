@@ -85,7 +85,7 @@ func liveboxW7() *personality {
 	p.hardware, p.software, p.rescue = "SG_LBW7_27.1.0", "SGW7-fr-G27.R05.C01_02", "SGW7-fr-G27.R04.C02_01"
 	p.additional, p.url, p.bom, p.wide = "sbl-G27.R5.C1-fr", "http://www.sagemcom.com/", false, false
 	p.pon = livebox7().pon
-	p.pon.rx, p.pon.tx, p.pon.voltage, p.pon.bias, p.pon.celsius = 113, 22310, 32760, 9392, 42
+	p.pon.rx, p.pon.tx, p.pon.voltage, p.pon.bias, p.pon.celsius = 113, 22311, 32760, 9392, 42
 	p.pon.onuID, p.pon.equipment, p.pon.board = 11, "SagemcomFast5698OFR", "SMBSXLBW7271"
 	// Which radio says 0 and which -274 differs from the S.
 	p.radios[0].celsius, p.radios[1].celsius = 0, noCelsius

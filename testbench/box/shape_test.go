@@ -87,7 +87,7 @@ func (s shape) add(t *testing.T, path string, v any) {
 }
 
 // readShape reads a file of testdata/keys: a line has a path, a colon and the
-// keys with their types. Names in a path that are joined by commas share the
+// keys with their types, separated by commas. Names in a path that are joined by commas share the
 // line.
 func readShape(t *testing.T, name string) shape {
 	t.Helper()
@@ -102,7 +102,10 @@ func readShape(t *testing.T, name string) shape {
 			t.Fatalf("%s: line without a path: %q", name, line)
 		}
 		types := map[string]string{}
-		for word := range strings.FieldsSeq(keys) {
+		for word := range strings.SplitSeq(strings.TrimPrefix(keys, " "), ", ") {
+			if word == "" {
+				continue // an empty object
+			}
 			i := strings.LastIndexByte(word, ':')
 			types[word[:i]] = word[i+1:]
 		}

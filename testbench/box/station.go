@@ -128,7 +128,7 @@ const weakest = -92
 func (s *station) signal(w *world) int {
 	first := map[string]float64{"2.4GHz": 40, "5GHz": 46.5, "6GHz": 48}[s.Band]
 	loss := first + 33*math.Log10(max(s.Distance, 0.3))
-	dbm := 20 - loss + 2.5*w.chance.wander(s.MAC, w.now, 20*time.Second)
+	dbm := 20 - loss + 2.5*w.chance.wander(s.MAC, w.tick(), 20*time.Second)
 	return int(math.Round(min(max(dbm, -110), -18)))
 }
 
@@ -137,7 +137,7 @@ func (s *station) active(w *world) bool { return s.signal(w) > weakest }
 
 // noise returns the noise on the station's channel in dBm.
 func (w *world) noise(r *radioSpec) int {
-	return r.noise + int(math.Round(1.2*w.chance.wander(r.name+" noise", w.now, time.Minute)))
+	return r.noise + int(math.Round(1.2*w.chance.wander(r.name+" noise", w.tick(), time.Minute)))
 }
 
 // A rate is the modulation that two radios agree on.
@@ -210,7 +210,7 @@ func (s *station) pass(w *world, seconds float64, bucket int64) (down, up float6
 
 // load returns how much of the radio's time is used, in per cent.
 func (w *world) load(r *radioSpec) int {
-	busy := float64(r.load) + 2*w.chance.wander(r.name+" load", w.now, time.Minute)
+	busy := float64(r.load) + 2*w.chance.wander(r.name+" load", w.tick(), time.Minute)
 	bucket := int64(w.now / step)
 	for _, s := range w.stations {
 		if s.radio == r && s.active(w) && w.wanUp() {

@@ -113,7 +113,7 @@ func (w *world) restarts() int { return w.bootCounter - w.firstBoots }
 // memory is in kB.
 func (b *Box) memory() *object {
 	total := 512 * 1024
-	used := 0.55 + 0.03*b.world.chance.wander("memory", b.world.now, recordEvery*20)
+	used := 0.55 + 0.03*b.world.chance.wander("memory", b.world.tick(), recordEvery*20)
 	return obj(
 		"Total", total, "Free", int(float64(total)*(1-used)), "Buffered", 10876, "Cached", 61240,
 	)

@@ -29,7 +29,7 @@ func (b *Box) WriteTree(dir string) error {
 		t.file(chip+"name", r.name)
 		t.file(chip+"temp1_input", fmt.Sprint(r.celsius*1000))
 	}
-	zone := 48000 + int(3000*w.chance.wander("zone", w.now, 10*time.Minute))
+	zone := 48000 + int(3000*w.chance.wander("zone", w.tick(), 10*time.Minute))
 	t.file("sys/class/thermal/thermal_zone0/type", "cpu-thermal")
 	t.file("sys/class/thermal/thermal_zone0/temp", fmt.Sprint(zone))
 	if b.p.openwrt && b.p.wan == wanEth {
@@ -102,7 +102,7 @@ func (b *Box) writeProc(t *treeWriter) {
 	w := b.world
 	up := (w.now - w.booted).Seconds()
 	t.file("proc/uptime", fmt.Sprintf("%.2f %.2f", up, up*3.6))
-	load := 0.2 + 0.1*w.chance.wander("load", w.now, time.Minute)
+	load := 0.2 + 0.1*w.chance.wander("load", w.tick(), time.Minute)
 	t.file("proc/loadavg", fmt.Sprintf("%.2f %.2f %.2f 1/98 4321", load, load*0.9, load*0.8))
 	const total = 524288
 	t.file("proc/meminfo", fmt.Sprintf(

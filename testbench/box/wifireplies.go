@@ -247,7 +247,7 @@ func (b *Box) width(mhz int) int {
 func (b *Box) byChain(r *radioSpec, dbm int, whole bool) string {
 	list := make([]string, r.chains)
 	for i := range list {
-		v := float64(dbm) + math.Round(2*b.world.chance.wander(fmt.Sprint(r.name, " chain ", i), b.world.now, time.Minute))
+		v := float64(dbm) + math.Round(2*b.world.chance.wander(fmt.Sprint(r.name, " chain ", i), b.world.tick(), time.Minute))
 		list[i] = strconv.FormatFloat(v, 'f', map[bool]int{true: 0, false: 1}[whole], 64)
 	}
 	return strings.Join(list, ",")

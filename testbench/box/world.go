@@ -116,6 +116,10 @@ func (w *world) interfaces() []string {
 // up says whether the box's services run.
 func (w *world) serving() bool { return w.now >= w.upAt }
 
+// tick is the time at which what wanders is looked at, so that what passes
+// in a step does not depend on how often somebody asked meanwhile.
+func (w *world) tick() time.Duration { return w.now / step * step }
+
 // linkUp says whether the line works.
 func (w *world) linkUp() bool {
 	switch w.p.wan {
@@ -197,8 +201,9 @@ func (w *world) record() {
 			tx: 8 * (uint64(t.txBytes) - uint64(t.txKept)),
 		}
 		t.rxKept, t.txKept = t.rxBytes, t.txBytes
-		if n := len(t.measures); n > 0 && n >= w.p.records {
-			t.measures = slices.Delete(t.measures, 0, n-w.p.records+1)
+		// Twice as many as are told, so that the oldest seldom move.
+		if n := len(t.measures); n >= 2*max(w.p.records, 1) {
+			t.measures = slices.Delete(t.measures, 0, n-w.p.records)
 		}
 		t.measures = append(t.measures, m)
 		if m.rx+m.tx > 0 {

@@ -77,6 +77,9 @@ func TestConnectionOfOpenWrt(t *testing.T) {
 		{"no cable", dump(`{"interface":"wan","up":false,"pending":false,"available":false,"proto":"dhcp","device":"wan","errors":[{"code":"NO_DEVICE"}]}`), []string{
 			"Status wan = LowerLayerDown", "LinkType wan = Ethernet", "Protocol wan = DHCP", "LastConnectionError wan = NoCarrier",
 		}},
+		{"address of the link alone", dump(`{"interface":"wan","up":true,"ipv6-address":[{"address":"FE80::1","mask":64}],"ipv6-prefix":[]}`), []string{
+			"Status wan = Up", "IPv6Up wan = no", "LastConnectionError wan = None",
+		}},
 		{"stopped by hand", dump(`{"interface":"wan","up":false,"pending":false,"available":true,"proto":"none"}`), []string{
 			"Status wan = Down", "Protocol wan = Unknown", "LastConnectionError wan = None",
 		}},

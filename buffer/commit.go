@@ -38,21 +38,24 @@ func (s *Store) commit(p commitPlan) error {
 	if !isFull(err) && !errors.Is(err, errNoRoom) {
 		return err
 	}
-	// Free more than seemed needed, and only then write.
-	s.mu.Lock()
-	v := victim{thin: onFlash, drop: onFlash, events: p.windows != allWindows}
-	for free := int64(slack); free > 0; {
-		n, ok := s.thinOrDrop(v)
-		if !ok {
-			break
+	// Free more than seemed needed, and only then write. Pages that lie apart
+	// may need more than one try.
+	for room := int64(slack); room <= maxSlack && (isFull(err) || errors.Is(err, errNoRoom)); room *= 2 {
+		s.mu.Lock()
+		v := victim{thin: onFlash, drop: onFlash, events: p.windows != allWindows}
+		for free := room; free > 0; {
+			n, ok := s.thinOrDrop(v)
+			if !ok {
+				break
+			}
+			free -= n
 		}
-		free -= n
+		s.mu.Unlock()
+		if err = s.makeRoom(p.reason); err == nil {
+			err = s.commitOnce(p)
+		}
 	}
-	s.mu.Unlock()
-	if err := s.makeRoom(p.reason); err != nil {
-		return err
-	}
-	return s.commitOnce(p)
+	return err
 }
 
 // makeRoom deletes what waits for it when room is short, before anything else

@@ -141,6 +141,9 @@ const (
 	// slack is freed beyond what is needed, so that pages are freed many at a
 	// time and not with each commit.
 	slack = 64 << 10
+	// maxSlack is the most that a commit which did not fit frees before it is
+	// given up.
+	maxSlack = 4 * slack
 	// minReserve stays free of windows: copies of pages that change, events.
 	minReserve = 128 << 10
 )

@@ -353,6 +353,29 @@ func TestStationThatTwoAccessPointsListIsTheOneHeardLast(t *testing.T) {
 	}
 }
 
+func TestStationThatMovesOnALiveboxCountsAnew(t *testing.T) {
+	at := func(vap string, others string) string {
+		return `{"status":{"wlanvap":{` + others + `"` + vap + `":{"AssociatedDevice":{"1":{"MACAddress":"02:00:00:00:00:05","Active":true,"Tx_Retransmissions":100}}}}}}`
+	}
+	l := &livebox{}
+	s := NewSysbus(l).NewStations(sysbusPseudonym)
+	for i, tt := range []struct {
+		reply string
+		want  int64
+	}{
+		{at("vap2g0priv0", ""), 100},
+		// Another access point comes up before it in the table.
+		{at("vap2g0priv0", `"vap2g0guest0":{"AssociatedDevice":{}},`), 100},
+		{at("vap5g0priv0", ""), 200},
+	} {
+		l.reply = tt.reply
+		got, err := collect(t, s, time.Duration(i)*time.Minute)
+		if v := got["device-0-5"][catalogue.StationRetries]; err != nil || v != tt.want {
+			t.Errorf("round %d: %d, %v; want %d", i, v, err, tt.want)
+		}
+	}
+}
+
 func TestStationWithoutAddressIsCounted(t *testing.T) {
 	l := &livebox{reply: strings.ReplaceAll(fixture(t, "liveboxS"), `"MACAddress": "02:00:00:00:01:19"`, `"MACAddress": "hidden"`)}
 	got, err := collect(t, NewSysbus(l).NewStations(sysbusPseudonym), 0)

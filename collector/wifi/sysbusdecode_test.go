@@ -375,9 +375,9 @@ func TestMalformedSysbusRepliesAreErrors(t *testing.T) {
 		}
 	}
 	// What is well told of a station is taken.
-	got, err := decode(t, "stations.wlan", stationWith(`,"SignalStrength":-60,"Noise":"loud","TxBytes":-9223372036854775808,"RxBytes":[],"Inactive":-3`))
+	got, err := decode(t, "stations.wlan", stationWith(`,"SignalStrength":-60,"Noise":"loud","TxBytes":-9223372036854775808,"RxBytes":[],"Tx_Retransmissions":-3000000000,"Inactive":-3`))
 	v, ok := errors.AsType[*tree.ValueError](err)
-	if diff := cmp.Diff(instances{"station1": {catalogue.StationSignal: -60}}, got); diff != "" || !ok || v.Count != 3 {
+	if diff := cmp.Diff(instances{"station1": {catalogue.StationSignal: -60}}, got); diff != "" || !ok || v.Count != 4 {
 		t.Errorf("%v\n%s", err, diff)
 	}
 }

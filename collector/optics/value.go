@@ -62,7 +62,7 @@ func object(n tree.Node, key string) (tree.Node, error) {
 	case below.IsObject() && below.Len() > 0:
 		return below, nil
 	case n.IsObject() && (below.Len() == 0 && (below.IsObject() || below.IsList()) || !below.Exists() || isBool && !set):
-		return tree.Node{}, fmt.Errorf("read %s: nothing there: %w", key, collector.ErrNoData)
+		return tree.Node{}, fmt.Errorf("nothing at %s: %w", key, collector.ErrNoData)
 	}
 	return tree.Node{}, fmt.Errorf("read %s: no object: %w", key, tree.ErrMalformed)
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -202,11 +203,7 @@ func (b *Box) Model() string { return b.config.Model }
 func (b *Box) Calls() map[string]int {
 	b.at()
 	defer b.mu.Unlock()
-	calls := make(map[string]int, len(b.calls))
-	for k, v := range b.calls {
-		calls[k] = v
-	}
-	return calls
+	return maps.Clone(b.calls)
 }
 
 // Secrets returns the texts that the box tells of its owner, its line and its

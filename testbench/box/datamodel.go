@@ -6,45 +6,110 @@ import (
 	"livebox-agent/collector/platform/ubus"
 )
 
-// dataModel answers for the objects of TR-181 that prplOS has on its bus.
-func (b *Box) dataModel(function string, params map[string]any) ([]any, error) {
-	w := b.world
-	switch function {
-	case "Reboot._get":
-		warm := 0
-		for _, e := range w.boots {
-			if e.wasShutdown {
-				warm++
-			}
-		}
-		values := tab("Reboot.", tab(
-			"BootCounter", w.bootCounter, "ColdBootCount", w.bootCounter-warm, "MaximumNumberOfReboots", 10,
-			// The spelling of the real one.
-			"NumberOfReboots", len(w.boots), "WarmBootcount", warm, "WatchdogRebootCounter", w.watchdogs,
-			"X_PRPL-COM_CurrentBootCycle", "Cold",
-		))
-		for i, e := range w.boots {
-			reason := "Unknown"
-			if e.reason == "NMC" {
-				reason = `Planned reboot - initiated by "LocalReboot"`
-			}
-			values = append(values, tab(fmt.Sprintf("Reboot.Reboot.%d.", i+1), tab(
-				"Alias", fmt.Sprint("cpe-Reboot-", i+1), "BootDate", b.isoDate(e.booted), "BootReason", reason,
-			))...)
-		}
-		return []any{values}, nil
-	case "WiFi.SSID._get":
-		values := tab()
-		for i := range b.p.radios {
-			values = append(values, tab(fmt.Sprintf("WiFi.SSID.%d.", i+1), tab("Status", "Up", "SSID", b.ssid()))...)
-		}
-		return []any{values}, nil
-	case "WiFi.AccessPoint.1._get":
-		return []any{tab("WiFi.AccessPoint.1.", tab("Status", "Enabled", "Enable", true))}, nil
-	case "WiFi.AccessPoint.1._set":
-		// What was set, nothing, and the code of the result: three values.
-		set, _ := params["parameters"].(map[string]any)
-		return []any{tab("WiFi.AccessPoint.1.", set), tab(), tab("amxd-error-code", 0)}, nil
+// dataModel answers for the objects of TR-181 that prplOS has on its bus: with
+// the result, nothing, and the code of how it went.
+func (b *Box) dataModel(object, method string, params map[string]any) ([]any, error) {
+	t := b.modelValues(object, method, params)
+	if t == nil {
+		return nil, ubus.ErrMethodNotFound
 	}
-	return nil, ubus.ErrMethodNotFound
+	return []any{t, tab(), tab("amxd-error-code", 0)}, nil
+}
+
+func (b *Box) modelValues(object, method string, params map[string]any) ubus.Table {
+	switch object + "." + method {
+	case "Reboot._get":
+		return b.modelReboots()
+	case "WiFi.SSID._get":
+		return b.eachModelRadio("WiFi.SSID", func(*radioSpec) ubus.Table {
+			return tab("Status", "Up", "SSID", b.ssid(), "MACAddress", b.mac(10))
+		})
+	case "WiFi.Radio._get":
+		return b.eachModelRadio("WiFi.Radio", func(r *radioSpec) ubus.Table {
+			return tab(
+				"Status", "Up", "Name", r.name, "OperatingFrequencyBand", r.band, "Channel", r.channel,
+				"CurrentOperatingChannelBandwidth", fmt.Sprint(r.width, "MHz"), "Noise", b.world.noise(r),
+				"ChannelLoad", b.world.load(r), "Interference", r.interference,
+			)
+		})
+	case "WiFi.AccessPoint._get":
+		return b.eachModelRadio("WiFi.AccessPoint", func(r *radioSpec) ubus.Table {
+			devices := b.modelStations(r)
+			return tab(
+				"Status", "Enabled", "Enable", true, "ActiveAssociatedDeviceNumberOfEntries", len(devices),
+				"AssociatedDeviceNumberOfEntries", len(devices),
+			)
+		})
+	}
+	for i := range b.p.radios {
+		if object != fmt.Sprint("WiFi.AccessPoint.", i+1) {
+			continue
+		}
+		switch method {
+		case "_get":
+			return tab(object+".", tab("Status", "Enabled", "Enable", true))
+		case "_set":
+			set, _ := params["parameters"].(map[string]any)
+			return tab(object+".", set)
+		case "getStationStats":
+			return tab("retval", b.modelStations(&b.p.radios[i]))
+		}
+	}
+	return nil
+}
+
+// eachModelRadio returns the instances of a table that has one for each radio.
+func (b *Box) eachModelRadio(table string, f func(r *radioSpec) ubus.Table) ubus.Table {
+	values := tab(table+".", tab())
+	for i := range b.p.radios {
+		values = append(values, tab(fmt.Sprintf("%s.%d.", table, i+1), f(&b.p.radios[i]))...)
+	}
+	return values
+}
+
+// modelStations returns the stations of a radio that are in reach.
+func (b *Box) modelStations(r *radioSpec) []any {
+	w := b.world
+	stations := list()
+	for _, s := range w.stations {
+		if s.radio != r || !s.active(w) {
+			continue
+		}
+		down, up := s.rates(w)
+		stations = append(stations, tab(
+			"MACAddress", s.MAC, "Active", true, "AuthenticationState", true, "SignalStrength", s.signal(w),
+			"Noise", w.noise(r), "SignalNoiseRatio", s.signal(w)-w.noise(r), "LastDataDownlinkRate", down.kbits,
+			"LastDataUplinkRate", up.kbits, "DownlinkMCS", down.mcs, "UplinkMCS", up.mcs,
+			"DownlinkBandwidth", down.width, "UplinkBandwidth", up.width, "OperatingStandard", s.Standard, "Inactive", 0,
+			"TxBytes", uint64(s.txBytes), "RxBytes", uint64(s.rxBytes), "TxPacketCount", uint32(uint64(s.txPackets)),
+			"RxPacketCount", uint32(uint64(s.rxPackets)), "AssociationTime", b.isoDate(s.since),
+		))
+	}
+	return stations
+}
+
+func (b *Box) modelReboots() ubus.Table {
+	w := b.world
+	warm := 0
+	for _, e := range w.boots {
+		if e.wasShutdown {
+			warm++
+		}
+	}
+	values := tab("Reboot.", tab(
+		"BootCounter", w.bootCounter, "ColdBootCount", w.bootCounter-warm, "MaximumNumberOfReboots", 10,
+		// The spelling of the real one.
+		"NumberOfReboots", len(w.boots), "WarmBootcount", warm, "WatchdogRebootCounter", w.watchdogs,
+		"X_PRPL-COM_CurrentBootCycle", "Cold",
+	))
+	for i, e := range w.boots {
+		reason := "Unknown"
+		if e.reason == "NMC" {
+			reason = `Planned reboot - initiated by "LocalReboot"`
+		}
+		values = append(values, tab(fmt.Sprintf("Reboot.Reboot.%d.", i+1), tab(
+			"Alias", fmt.Sprint("cpe-Reboot-", i+1), "BootDate", b.isoDate(e.booted), "BootReason", reason,
+		))...)
+	}
+	return values
 }

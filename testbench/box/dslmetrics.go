@@ -36,7 +36,7 @@ func (b *Box) dslMetrics() ubus.Table {
 		return append(t, b.dslErrors()...)
 	}
 	t = append(t, tab(
-		"power_state", "L0 - Synchronized", "power_state_num", int64(0), "xtse", bytes(0, 0, 0, 0, 0, 0, 0, 2),
+		"power_state", "L0 - Synchronized", "power_state_num", int64(0), "xtse", bytes(0, 0, 0, 0, 0, 0, 0, 2), //nolint:misspell // as the box spells it
 		"annex", "B", "standard", "G.993.2", "profile", "17a", "mode", "G.993.2 (VDSL2, Profile 17a)",
 		"upstream", b.dslDirection(&l.up, "up"), "downstream", b.dslDirection(&l.down, "down"),
 	)...)

@@ -3,6 +3,7 @@ package box
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,10 +15,9 @@ import (
 // A clock is virtual time that a test moves.
 type clock struct{ now atomic.Int64 }
 
-func (c *clock) read() time.Duration    { return time.Duration(c.now.Load()) }
-func (c *clock) pass(d time.Duration)   { c.now.Add(int64(d)) }
-func (c *clock) days(n int)             { c.pass(time.Duration(n) * 24 * time.Hour) }
-func (c *clock) config(m string) Config { return Config{Model: m, Clock: c.read} }
+func (c *clock) read() time.Duration  { return time.Duration(c.now.Load()) }
+func (c *clock) pass(d time.Duration) { c.now.Add(int64(d)) }
+func (c *clock) days(n int)           { c.pass(time.Duration(n) * 24 * time.Hour) }
 
 // A testBox is a box with an asker who has logged in.
 type testBox struct {
@@ -44,9 +44,7 @@ func newTestBox(t *testing.T, c Config) (*testBox, *clock) {
 func (b *testBox) post(t *testing.T, path, contentType, body string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader(body))
-	for k, v := range header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, header)
 	r.Header.Set("Content-Type", contentType)
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
@@ -56,8 +54,8 @@ func (b *testBox) post(t *testing.T, path, contentType, body string, header http
 const loginBody = `{"service":"sah.Device.Information","method":"createContext","parameters":` +
 	`{"applicationName":"webui","username":"admin","password":"PASSWORD"}}`
 
-// login opens a session.
-func (b *testBox) login(t *testing.T) (*httptest.ResponseRecorder, map[string]any) {
+// login opens a session and returns the reply.
+func (b *testBox) login(t *testing.T) map[string]any {
 	t.Helper()
 	w := b.post(t, "/ws", typeBare, strings.Replace(loginBody, "PASSWORD", DefaultPassword, 1),
 		http.Header{"Authorization": {"X-Sah-Login"}})
@@ -68,7 +66,7 @@ func (b *testBox) login(t *testing.T) (*httptest.ResponseRecorder, map[string]an
 		t.Fatalf("login: %d %s", w.Code, w.Body)
 	}
 	b.cookie, _, _ = strings.Cut(w.Header().Get("Set-Cookie"), ";")
-	return w, reply
+	return reply
 }
 
 // header is that of a call within the session.

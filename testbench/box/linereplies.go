@@ -109,7 +109,10 @@ func (b *Box) dsl() *object {
 	down, up := l.down.currentRate(), l.up.currentRate()
 	marginDown, marginUp := tenths(l.margin(w, &l.down, "down")), tenths(l.margin(w, &l.up, "up"))
 	if !l.showtime(w.now) {
-		status, down, up, marginDown, marginUp = "Initializing", 0, 0, 0, 0
+		status, down, up, marginDown, marginUp = "Initializing", 0, 0, 0, 0 //nolint:misspell // as the box spells it
+	}
+	if b.p.wan != wanDSL {
+		return b.idleModem()
 	}
 	changed := l.lastChange(w.now)
 	o := obj(
@@ -141,6 +144,21 @@ func (b *Box) dsl() *object {
 	return o
 }
 
+// idleModem is what a modem says that has no line: it measures nothing, and
+// says zero.
+func (b *Box) idleModem() *object {
+	w := b.world
+	return obj(
+		"LastChangeTime", 30, "LastChange", max(int((w.now-w.booted).Seconds())-30, 0),
+		"UpstreamCurrRate", 0, "DownstreamCurrRate", 0, "LinkStatus", "NoSignal", "UpstreamMaxRate", 0,
+		"DownstreamMaxRate", 0, "UpstreamAttenuation", 0, "DownstreamAttenuation", 0, "DownstreamLineAttenuation", 0,
+		"UpstreamLineAttenuation", 0, "UpstreamNoiseMargin", 0, "DownstreamNoiseMargin", 0, "UpstreamPower", 0,
+		"DownstreamPower", 0, "FirmwareVersion", "A2pvbH042x5.d27", "StandardsSupported", standards(),
+		"StandardUsed", "", "DataPath", "", "InterleaveDepth", 0, "ModulationType", "", "ChannelEncapsulationType", "",
+		"ModulationHint", "Auto", "CurrentProfile", "", "UPBOKLE", 0,
+	)
+}
+
 func standards() string {
 	return strings.Join([]string{
 		"G.992.1_Annex_A", "G.992.3_Annex_A", "G.992.5_Annex_A", "G.992.5_Annex_M", "G.993.2_Annex_A", "G.993.2_Annex_B",
@@ -168,8 +186,11 @@ func (b *Box) lineCall(name, method string) *object {
 			name string
 			seconds
 		}{
-			{"Total", l.total}, {"Showtime", l.showtimeStats}, {"LastShowtime", l.lastShowtime},
-			{"CurrentDay", l.day}, {"QuarterHour", l.quarter},
+			{"Total", l.total},
+			{"Showtime", l.showtimeStats},
+			{"LastShowtime", l.lastShowtime},
+			{"CurrentDay", l.day},
+			{"QuarterHour", l.quarter},
 		} {
 			o.add(s.name, obj(
 				"ErroredSecs", int(s.es), "SeverelyErroredSecs", int(s.ses), "LOS", int(s.los), "LOF", int(s.lof),

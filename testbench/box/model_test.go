@@ -80,8 +80,11 @@ func TestCountersWrapAt32BitsExceptOnS(t *testing.T) {
 		model, intf string
 		wide        bool
 	}{
-		{"livebox3", "dsl0", false}, {"livebox5", "veip0", false}, {"livebox7", "veip0", false},
-		{"liveboxW7", "veip0", false}, {"liveboxS", "veip0", true},
+		{"livebox3", "dsl0", false},
+		{"livebox5", "veip0", false},
+		{"livebox7", "veip0", false},
+		{"liveboxW7", "veip0", false},
+		{"liveboxS", "veip0", true},
 	} {
 		b, clock := newTestBox(t, Config{Model: tt.model, Uptime: time.Hour})
 		b.Traffic(8e9, 1e6) // 2^32 bytes in 4.3 s
@@ -207,7 +210,7 @@ func TestLineWithoutMarginTrainsAnew(t *testing.T) {
 	}
 	b.DegradeLine(5)
 	clock.pass(20 * time.Second)
-	if v := b.value(t, "NeMo.Intf.dsl0", "getMIBs", `{"mibs":"dsl"}`, "status/dsl/dsl0/LinkStatus"); v != "Initializing" {
+	if v := b.value(t, "NeMo.Intf.dsl0", "getMIBs", `{"mibs":"dsl"}`, "status/dsl/dsl0/LinkStatus"); v != "Initializing" { //nolint:misspell // as the box spells it
 		t.Errorf("LinkStatus %v", v)
 	}
 	if v := b.value(t, "NMC", "getWANStatus", "", "data/WanState"); v != "down" {

@@ -53,7 +53,12 @@ func (b *Box) intfs() []intf {
 		})
 		bridge.lower = append(bridge.lower, port)
 	}
-	return append(list, bridge, b.wanInterface())
+	list = append(list, bridge, b.wanInterface())
+	if p.idleDSL != "" {
+		list[2].lower = append(list[2].lower, p.idleDSL)
+		list = append(list, intf{name: p.idleDSL, flags: "dsl physical wan statmon enabled netdev", upper: []string{"data"}})
+	}
+	return list
 }
 
 // wanInterface returns the line's own interface.
@@ -214,7 +219,7 @@ func (b *Box) mib(mib string, i intf) *object {
 	line := i.name == b.p.wanIntf
 	switch mib {
 	case "dsl":
-		if line && b.p.wan == wanDSL {
+		if line && b.p.wan == wanDSL || i.name == b.p.idleDSL {
 			return b.dsl()
 		}
 	case "gpon":

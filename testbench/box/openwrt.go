@@ -42,7 +42,7 @@ func (b *Box) busAnswer(object, method string, params map[string]any) ([]any, er
 	if object == "iwinfo" {
 		return b.iwinfo(method, text(params["device"]))
 	}
-	return b.dataModel(object+"."+method, params)
+	return b.dataModel(object, method, params)
 }
 
 func (b *Box) board() ubus.Table {
@@ -120,10 +120,10 @@ func (b *Box) interfaceStatus(name string) ubus.Table {
 	t = append(t, tab(
 		"metric", 0, "dns_metric", 0, "delegation", true, "ipv4-address", list(addresses...),
 		"ipv6-address", list(addresses6...), "ipv6-prefix", list(prefixes...), "ipv6-prefix-assignment", list(),
-		"route", list(routes...), "dns-server", list(servers...), "dns-search", list(), "neighbors", list(),
+		"route", list(routes...), "dns-server", list(servers...), "dns-search", list(), "neighbors", list(), //nolint:misspell // as the box spells it
 		"inactive", tab(
 			"ipv4-address", list(), "ipv6-address", list(), "route", list(), "dns-server", list(),
-			"dns-search", list(), "neighbors", list(),
+			"dns-search", list(), "neighbors", list(), //nolint:misspell // as the box spells it
 		),
 		"data", data,
 	)...)
@@ -173,12 +173,29 @@ type kernelCounter struct {
 
 func kernelCounters(t *traffic) []kernelCounter {
 	return []kernelCounter{
-		{"collisions", 0}, {"rx_frame_errors", 0}, {"tx_compressed", 0}, {"multicast", t.multicast},
-		{"rx_length_errors", 0}, {"tx_dropped", t.txDropped}, {"rx_bytes", t.rxBytes}, {"rx_missed_errors", 0},
-		{"tx_errors", 0}, {"rx_compressed", 0}, {"rx_over_errors", 0}, {"tx_fifo_errors", 0}, {"rx_crc_errors", 0},
-		{"rx_packets", t.rxPackets}, {"tx_heartbeat_errors", 0}, {"rx_dropped", t.rxDropped},
-		{"tx_aborted_errors", 0}, {"tx_packets", t.txPackets}, {"rx_errors", 0}, {"tx_bytes", t.txBytes},
-		{"tx_window_errors", 0}, {"rx_fifo_errors", 0}, {"tx_carrier_errors", 0},
+		{"collisions", 0},
+		{"rx_frame_errors", 0},
+		{"tx_compressed", 0},
+		{"multicast", t.multicast},
+		{"rx_length_errors", 0},
+		{"tx_dropped", t.txDropped},
+		{"rx_bytes", t.rxBytes},
+		{"rx_missed_errors", 0},
+		{"tx_errors", 0},
+		{"rx_compressed", 0},
+		{"rx_over_errors", 0},
+		{"tx_fifo_errors", 0},
+		{"rx_crc_errors", 0},
+		{"rx_packets", t.rxPackets},
+		{"tx_heartbeat_errors", 0},
+		{"rx_dropped", t.rxDropped},
+		{"tx_aborted_errors", 0},
+		{"tx_packets", t.txPackets},
+		{"rx_errors", 0},
+		{"tx_bytes", t.txBytes},
+		{"tx_window_errors", 0},
+		{"rx_fifo_errors", 0},
+		{"tx_carrier_errors", 0},
 	}
 }
 
@@ -233,7 +250,7 @@ func (b *Box) wirelessInfo(r *radioSpec) ubus.Table {
 	mode := fmt.Sprint("HE", r.width)
 	return tab(
 		"phy", r.name, "ssid", b.ssid(), "bssid", b.mac(10+r.index), "country", "FR", "mode", "Master",
-		"channel", r.channel, "center_chan1", r.channel, "frequency", megahertz(r), "frequency_offset", 0,
+		"channel", r.channel, "center_chan1", r.channel, "frequency", megahertz(r), "frequency_offset", 0, //nolint:misspell // as the box spells it
 		"txpower", 20, "txpower_offset", 0, "quality", min(max(signal+110, 0), 70), "quality_max", 70,
 		"signal", signal, "noise", w.noise(r), "bitrate", bitrate,
 		"encryption", tab("enabled", true, "wpa", list(2), "authentication", list("psk"), "ciphers", list("ccmp")),
@@ -338,7 +355,7 @@ func (b *Box) hostapdStatus(vap string) ubus.Table {
 		"airtime", tab(
 			"time", uint64((b.world.now-b.world.upAt).Milliseconds()),
 			"time_busy", uint64((b.world.now-b.world.upAt).Milliseconds())*uint64(r.load)/100,
-			"utilization", b.world.load(r)*255/100,
+			"utilization", b.world.load(r)*255/100, //nolint:misspell // as the box spells it
 		),
 	)
 }

@@ -33,9 +33,11 @@ type personality struct {
 	// wan is the kind of line, wanIntf the interface of it.
 	wan, wanIntf string
 	vdsl         bool
-	pon          ponSpec
-	modes        string
-	mode         string
+	// idleDSL is the interface of a modem that has no line.
+	idleDSL string
+	pon     ponSpec
+	modes   string
+	mode    string
 	// ipv6 says that NMC.getWANStatus has the fields of IPv6, delegated that
 	// it has the prefix, address6 that it has the address.
 	ipv6, delegated, address6 bool
@@ -167,10 +169,14 @@ func livebox3() *personality {
 		},
 		ports: []string{"swport1", "swport2", "swport3", "swport4"},
 		lan: []lanSpec{
-			{"wl0", "802.11-2.4GHz", "wl0", ""}, {"wl1", "802.11-5GHz", "wl1", ""},
-			{"wl2", "Orange", "wl2", ""}, {"wl3", "Orange_autoconnect", "wl3", ""},
-			{"swport1", "Ethernet1", "swport1", ""}, {"swport2", "Ethernet2", "swport2", ""},
-			{"swport3", "Ethernet3", "swport3", ""}, {"swport4", "Ethernet4", "swport4", ""},
+			{"wl0", "802.11-2.4GHz", "wl0", ""},
+			{"wl1", "802.11-5GHz", "wl1", ""},
+			{"wl2", "Orange", "wl2", ""},
+			{"wl3", "Orange_autoconnect", "wl3", ""},
+			{"swport1", "Ethernet1", "swport1", ""},
+			{"swport2", "Ethernet2", "swport2", ""},
+			{"swport3", "Ethernet3", "swport3", ""},
+			{"swport4", "Ethernet4", "swport4", ""},
 			{"wan", "xDSL", "dsl0", ""},
 		},
 	}
@@ -178,11 +184,16 @@ func livebox3() *personality {
 
 func livebox4() *personality {
 	lan := []lanSpec{
-		{"wl0", "2.4GHz-Private_SSID", "wl0", "WiFi"}, {"eth6", "5GHz-Private_SSID", "eth6", "WiFi"},
-		{"wlguest2", "2.4GHz-Guest_SSID", "wlguest2", "WiFi"}, {"wlguest5", "5GHz-Guest_SSID", "wlguest5", "WiFi"},
-		{"eth1", "eth1", "eth1", "Eth"}, {"eth2", "eth2", "eth2", "Eth"},
-		{"eth3", "eth3", "eth3", "Eth"}, {"eth4", "eth4", "eth4", "Eth"},
-		{"dsl0", "xDSL", "dsl0", ""}, {"dsl0_sync", "xDSL-Sync", "dsl0", ""},
+		{"wl0", "2.4GHz-Private_SSID", "wl0", "WiFi"},
+		{"eth6", "5GHz-Private_SSID", "eth6", "WiFi"},
+		{"wlguest2", "2.4GHz-Guest_SSID", "wlguest2", "WiFi"},
+		{"wlguest5", "5GHz-Guest_SSID", "wlguest5", "WiFi"},
+		{"eth1", "eth1", "eth1", "Eth"},
+		{"eth2", "eth2", "eth2", "Eth"},
+		{"eth3", "eth3", "eth3", "Eth"},
+		{"eth4", "eth4", "eth4", "Eth"},
+		{"dsl0", "xDSL", "dsl0", ""},
+		{"dsl0_sync", "xDSL-Sync", "dsl0", ""},
 		{"atm_data", "ADSL-Internet", "atm_data", "xDSL_Virtual"},
 		{"vvlan_data", "VDSL-Internet", "vvlan_data", "xDSL_Virtual"},
 		{"vvlan_multi", "VDSL-MultiServices", "vvlan_multi", "xDSL_Virtual"},
@@ -229,6 +240,7 @@ const noCelsius = -274
 func livebox4SFP() *personality {
 	p := livebox4()
 	p.wan, p.wanIntf, p.vdsl, p.mode = wanSFP, "eth0", false, "Ethernet_DHCP"
+	p.idleDSL = "dsl0"
 	// Registers of 0.1 µW, as the module's powers: -20.8 and 2.3 dBm.
 	p.pon = ponSpec{rx: 83, tx: 17000, celsius: 56}
 	return p
@@ -250,9 +262,13 @@ func livebox5() *personality {
 		radios: []radioSpec{radioBCM("wl0", "wlguest2"), radioQuan("eth4", "wlguest5")},
 		ports:  []string{"eth1", "eth2", "eth3"},
 		lan: []lanSpec{
-			{"wl0", "2.4GHz-Private_SSID", "wl0", "WiFi"}, {"eth4", "5GHz-Private_SSID", "eth4", "WiFi"},
-			{"eth1", "eth1", "eth1", "Eth"}, {"eth2", "eth2", "eth2", "Eth"}, {"eth3", "eth3", "eth3", "Eth"},
-			{"eth0", "WAN_Ethernet", "eth0", "WAN_Virtual"}, {"veip0", "WAN_GPON", "veip0", "WAN_Virtual"},
+			{"wl0", "2.4GHz-Private_SSID", "wl0", "WiFi"},
+			{"eth4", "5GHz-Private_SSID", "eth4", "WiFi"},
+			{"eth1", "eth1", "eth1", "Eth"},
+			{"eth2", "eth2", "eth2", "Eth"},
+			{"eth3", "eth3", "eth3", "Eth"},
+			{"eth0", "WAN_Ethernet", "eth0", "WAN_Virtual"},
+			{"veip0", "WAN_GPON", "veip0", "WAN_Virtual"},
 			{"gvlan_data", "WAN_GPON-Internet", "gvlan_data", "WAN_Virtual"},
 			{"gvlan_multi", "WAN_GPON-MultiServices", "gvlan_multi", "WAN_Virtual"},
 		},
@@ -272,10 +288,15 @@ func newLAN(suffix string, wan lanSpec, ports []lanSpec, bands ...string) []lanS
 	}
 	lan = append(append(lan, ports...), wan)
 	for _, v := range []struct{ name, friendly string }{
-		{"vlan_data", "WAN_Ethernet-Internet"}, {"vlan_multi", "WAN_Ethernet-MultiServices"},
-		{"vlan_voip", "WAN_Ethernet-VoIP"}, {"veip0", "WAN_GPON"},
-		{"gvlan_data", "WAN_GPON-Internet"}, {"gvlan_multi", "WAN_GPON-MultiServices"},
-		{"gvlan_voip", "WAN_GPON-VoIP"}, {"gvlan_iptv1", "WAN_GPON-IPTV_VOD"}, {"gvlan_iptv2", "WAN_GPON-IPTV_Live"},
+		{"vlan_data", "WAN_Ethernet-Internet"},
+		{"vlan_multi", "WAN_Ethernet-MultiServices"},
+		{"vlan_voip", "WAN_Ethernet-VoIP"},
+		{"veip0", "WAN_GPON"},
+		{"gvlan_data", "WAN_GPON-Internet"},
+		{"gvlan_multi", "WAN_GPON-MultiServices"},
+		{"gvlan_voip", "WAN_GPON-VoIP"},
+		{"gvlan_iptv1", "WAN_GPON-IPTV_VOD"},
+		{"gvlan_iptv2", "WAN_GPON-IPTV_Live"},
 	} {
 		lan = append(lan, lanSpec{v.name, v.friendly, v.name, "WAN_Virtual"})
 	}

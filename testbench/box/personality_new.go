@@ -41,8 +41,11 @@ func livebox7() *personality {
 	p.pon.firmware = [2]string{"SAHEOFR070101", "SAHEOFR070202"}
 	p.ports = []string{"ETH0", "ETH2", "ETH3", "ETH4"}
 	p.lan = newLAN("0", lanSpec{"eth1_wan", "WAN_Ethernet", "ETH1", "WAN_Virtual"}, []lanSpec{
-		{"ETH0", "LAN-10G", "ETH0", "Eth"}, {"ETH1", "eth1", "ETH1", "Eth"}, {"ETH2", "eth2", "ETH2", "Eth"},
-		{"ETH3", "eth3", "ETH3", "Eth"}, {"ETH4", "eth4", "ETH4", "Eth"},
+		{"ETH0", "LAN-10G", "ETH0", "Eth"},
+		{"ETH1", "eth1", "ETH1", "Eth"},
+		{"ETH2", "eth2", "ETH2", "Eth"},
+		{"ETH3", "eth3", "ETH3", "Eth"},
+		{"ETH4", "eth4", "ETH4", "Eth"},
 	}, "2.4GHz", "5GHz", "6GHz")
 	return p
 }
@@ -73,8 +76,10 @@ func livebox6() *personality {
 		radios: []radioSpec{r2, r5, r6},
 		ports:  []string{"ETH0", "ETH1", "ETH2", "ETH3"},
 		lan: newLAN("0", lanSpec{"eth0_wan", "WAN_Ethernet", "ETH4", "WAN_Virtual"}, []lanSpec{
-			{"ETH0", "eth1", "ETH0", "Eth"}, {"ETH1", "eth2", "ETH1", "Eth"},
-			{"ETH2", "eth3", "ETH2", "Eth"}, {"ETH3", "eth4", "ETH3", "Eth"},
+			{"ETH0", "eth1", "ETH0", "Eth"},
+			{"ETH1", "eth2", "ETH1", "Eth"},
+			{"ETH2", "eth3", "ETH2", "Eth"},
+			{"ETH3", "eth4", "ETH3", "Eth"},
 		}, "2.4GHz", "5GHz", "6GHz"),
 	}
 }

@@ -8,22 +8,23 @@ import (
 )
 
 // Commands explains what Do takes.
-const Commands = `  add [BAND [METRES [DOWN [UP]]]]  a device comes (bit/s); its address is printed
-  move MAC METRES                 a device moves
-  remove MAC                      a device goes
-  list                            print the devices
-  traffic DOWN UP                 what wired hosts transfer, bit/s
-  noise DB                        add noise to the copper line (negative: take it away)
-  retrain                         the copper line trains anew
-  bend DB                         bend the fibre
-  heat CELSIUS                    warm the optical module
-  wan up|down                     the connection comes or goes
-  dip DURATION                    the mains fail for a moment ("300ms")
-  reboot [REASON]                 an orderly restart
-  crash                           the watchdog restarts the box
-  slow DURATION                   answer getMIBs after this ("25s"), one at a time
-  misbehave [KIND]                answer badly; without KIND, well again
-  truth                           print what is really so`
+const Commands = `  add [BAND [METRES [DOWN [UP]]]]
+                   a device comes (bit/s); prints its address
+  move MAC METRES  a device moves
+  remove MAC       a device goes
+  list             print the devices
+  traffic DOWN UP  what wired hosts transfer, in bit/s
+  noise DB         add noise to the copper line; negative takes it away
+  retrain          the copper line trains anew
+  bend DB          bend the fibre
+  heat CELSIUS     warm the optical module
+  wan up|down      the connection comes or goes
+  dip DURATION     the mains fail for a moment, such as 300ms
+  reboot [REASON]  an orderly restart
+  crash            the watchdog restarts the box
+  slow DURATION    answer getMIBs after this, such as 25s; one at a time
+  misbehave [KIND] answer badly; without KIND, well again
+  truth            print what is really so`
 
 // Do drives the box by one line of text, as Commands explains, and returns
 // what there is to print.

@@ -241,7 +241,7 @@ func TestRepliesHaveTheKeysTypesAndQuirksOfTheCaptures(t *testing.T) {
 
 func TestLoginReplyHasTheKeysOfTheProtocol(t *testing.T) {
 	b, _ := newTestBox(t, Config{Model: "livebox6"})
-	_, reply := b.login(t)
+	reply := b.login(t)
 	got := shape{}
 	got.add(t, "", reply)
 	for _, wrong := range got.compare(readShape(t, "shape-sysbus-createContext-reply"), false) {

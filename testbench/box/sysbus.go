@@ -57,7 +57,7 @@ func (b *Box) general(function string) *object {
 	case "Time.getTime":
 		return obj("status", true, "data", obj("time", b.date(b.world.now).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT")))
 	case "Time.getStatus":
-		return obj("status", nil, "data", obj("status", "Synchronized"))
+		return obj("status", nil, "data", obj("status", "Synchronized")) //nolint:misspell // as the box spells it
 	case "IoTService.getStatus":
 		return obj("status", "Enabled")
 	case "SpeedTest.getWANResults":
@@ -78,7 +78,7 @@ func (b *Box) deviceInfo() *object {
 	}
 	status := "Up"
 	if !b.world.wanUp() {
-		status = "Initializing"
+		status = "Initializing" //nolint:misspell // as the box spells it
 	}
 	o := obj(
 		"Manufacturer", p.manufacturer, "ManufacturerOUI", p.oui, "ModelName", p.modelName,

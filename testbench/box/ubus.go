@@ -29,24 +29,37 @@ func (b *Box) busObjects() []ubustest.Object {
 		{Path: "network.interface.lan", Methods: []string{"status"}},
 		{Path: "network.interface.wan", Methods: []string{"status"}},
 		{Path: "network.device", Methods: []string{"status"}},
-		{Path: "iwinfo", Methods: []string{"devices", "info", "assoclist", "survey"}},
 		// The configuration is for root's own tools.
 		{Path: "uci", Methods: []string{"get"}, Hidden: true},
-	}
-	for _, r := range b.p.radios {
-		for _, v := range r.vaps {
-			objects = append(objects, ubustest.Object{Path: "hostapd." + v, Methods: []string{"get_clients", "get_status"}})
-		}
 	}
 	if b.p.wan == wanDSL {
 		objects = append(objects, ubustest.Object{Path: "dsl", Methods: []string{"metrics"}})
 	}
 	if b.p.prpl {
-		objects = append(objects,
-			ubustest.Object{Path: "Reboot", Methods: []string{"_get"}},
-			ubustest.Object{Path: "WiFi.SSID", Methods: []string{"_get"}},
-			ubustest.Object{Path: "WiFi.AccessPoint.1", Methods: []string{"_get", "_set"}},
-		)
+		return append(objects, b.modelObjects()...)
+	}
+	objects = append(objects, ubustest.Object{Path: "iwinfo", Methods: []string{"devices", "info", "assoclist", "survey"}})
+	for _, r := range b.p.radios {
+		for _, v := range r.vaps {
+			objects = append(objects, ubustest.Object{Path: "hostapd." + v, Methods: []string{"get_clients", "get_status"}})
+		}
+	}
+	return objects
+}
+
+// modelObjects are those of the data model, which prplOS has in the place of
+// OpenWrt's for Wi-Fi.
+func (b *Box) modelObjects() []ubustest.Object {
+	objects := []ubustest.Object{
+		{Path: "Reboot", Methods: []string{"_get"}},
+		{Path: "WiFi.SSID", Methods: []string{"_get"}},
+		{Path: "WiFi.Radio", Methods: []string{"_get"}},
+		{Path: "WiFi.AccessPoint", Methods: []string{"_get"}},
+	}
+	for i := range b.p.radios {
+		objects = append(objects, ubustest.Object{
+			Path: fmt.Sprint("WiFi.AccessPoint.", i+1), Methods: []string{"_get", "_set", "getStationStats"},
+		})
 	}
 	return objects
 }

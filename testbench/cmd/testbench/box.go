@@ -16,17 +16,22 @@ import (
 )
 
 const longBox = `Runs an emulated box until Ctrl-C: a Livebox answers on --listen as a real one
-does, an OpenWrt router on --ubus. To ask a Livebox as its web page does:
+does, an OpenWrt router on --ubus. To log in to a Livebox as its web page does:
 
   curl -si http://127.0.0.1:8081/ws -H 'Authorization: X-Sah-Login' \
     -H 'Content-Type: application/x-sah-ws-4-call+json' \
-    -d '{"service":"sah.Device.Information","method":"createContext","parameters":{"applicationName":"webui","username":"admin","password":"Emulated"}}'
+    -d '{"service":"sah.Device.Information","method":"createContext",
+      "parameters":{"applicationName":"webui","username":"admin",
+      "password":"Emulated"}}'
 
-and with the contextID and the cookie (its name has a slash) of that reply:
+and to ask it, with the contextID and the first cookie (its name has a slash)
+of that reply:
 
-  curl -s http://127.0.0.1:8081/ws -H 'X-Context: CONTEXTID' -H 'Cookie: XXXXXXXX/sessid=VALUE' \
+  curl -s http://127.0.0.1:8081/ws -H 'X-Context: CONTEXTID' \
+    -H 'Cookie: XXXXXXXX/sessid=VALUE' \
     -H 'Content-Type: application/x-sah-ws-4-call+json' \
-    -d '{"service":"NeMo.Intf.lan","method":"getMIBs","parameters":{"mibs":"base wlanradio wlanvap"}}'
+    -d '{"service":"NeMo.Intf.lan","method":"getMIBs",
+      "parameters":{"mibs":"base wlanradio wlanvap"}}'
 
 NMC.getWANStatus and DeviceInfo.get need no login. Lines on the standard input
 drive the box:

@@ -37,10 +37,12 @@ type Config struct {
 	Password string
 	// Stations is how many devices are on the Wi-Fi; negative is none, 0 is 3.
 	Stations int
-	// SessionIdle is how long a session lasts without a call, 0 is 10 minutes;
-	// LongPoll is how long a call for events waits, 0 is 30 seconds. Both
-	// pass in time as the package time has it, LongPoll as timers do.
-	SessionIdle, LongPoll time.Duration
+	// SessionIdle is how long a session lasts without a call, by the Clock; 0
+	// is 10 minutes.
+	SessionIdle time.Duration
+	// LongPoll is how long a call for events waits, by a timer; 0 is 30
+	// seconds.
+	LongPoll time.Duration
 	// BootTime is how long the box needs to start. Meanwhile it closes every
 	// connection.
 	BootTime time.Duration

@@ -118,6 +118,11 @@ func TestAgentsClientAndDecodersReadEveryBox(t *testing.T) {
 			case wanSFP:
 				ask("SFP", "get", "", "")
 				r.near(t, catalogue.OpticTxPower, truth.TxDBm*1000, 2)
+				// The modem beside it has no line, and measures nothing.
+				ask("NeMo.Intf.data", "getMIBs", "dsl", "dsl")
+				if v, there := r[catalogue.LineDownMargin]; there {
+					t.Errorf("margin %d of a line that is not there", v)
+				}
 			}
 			for _, id := range []catalogue.ID{catalogue.WANStatus, catalogue.RadioChannel, catalogue.StationSignal} {
 				if _, ok := r[id]; !ok {

@@ -269,3 +269,50 @@ func TestMIBsFollowTheFlagsAsked(t *testing.T) {
 		t.Errorf("ppp: %v", v)
 	}
 }
+
+func TestSessionsAndChannelsAreBounded(t *testing.T) {
+	b, clock := newTestBox(t, Config{Model: "livebox6", LongPoll: time.Nanosecond})
+	b.login(t)
+	first := b.header()
+	for range maxSessions {
+		clock.pass(time.Second)
+		b.login(t)
+	}
+	call := `{"service":"NMC","method":"get"}`
+	if w := b.post(t, "/ws", typeBare, call, first); !strings.Contains(w.Body.String(), `"error":13`) {
+		t.Error("the oldest session goes on")
+	}
+	if w := b.post(t, "/ws", typeBare, call, b.header()); strings.Contains(w.Body.String(), "errors") {
+		t.Errorf("the newest session: %s", w.Body)
+	}
+	id := b.pollEvents(t, `{"events":["NMC"]}`)["channelid"].(json.Number).String()
+	for range maxChannels {
+		clock.pass(time.Second)
+		b.pollEvents(t, `{"events":["NMC"]}`)
+	}
+	if _, _, info := faultOf(t, b.pollEvents(t, `{"events":["NMC"],"channelid":`+id+`}`)); info != "channel does not exist" {
+		t.Errorf("the oldest channel: %s", info)
+	}
+}
+
+func TestPasswordCanChange(t *testing.T) {
+	b, _ := newTestBox(t, Config{Model: "livebox6"})
+	b.login(t)
+	b.SetPassword("another")
+	w := b.post(t, "/ws", typeBare, strings.Replace(loginBody, "PASSWORD", DefaultPassword, 1),
+		http.Header{"Authorization": {"X-Sah-Login"}})
+	if w.Code != http.StatusUnauthorized {
+		t.Errorf("the old password: %d", w.Code)
+	}
+	if b.mustAsk(t, "NMC", "get", "")["status"] == nil {
+		t.Error("the session ended")
+	}
+}
+
+func TestMemoryIsInKilobytesAndAddsUp(t *testing.T) {
+	b, _ := newTestBox(t, Config{Model: "livebox7"})
+	n := func(key string) int64 { return b.number(t, "DeviceInfo.MemoryStatus", "get", "", "status/"+key) }
+	if total := n("Total"); total < 100<<10 || total > 4<<20 || n("Free")+n("Buffered")+n("Cached") > total {
+		t.Errorf("%d in all, %d free, %d, %d", total, n("Free"), n("Buffered"), n("Cached"))
+	}
+}

@@ -150,6 +150,12 @@ func TestBusTellsTheModel(t *testing.T) {
 	if noise := number(entry, "noise"); noise < 150 || noise > 255 {
 		t.Errorf("noise %d", noise)
 	}
+	if got, _ := call("system", "board", nil).Get("release", "distribution").Text(); got != "OpenWrt" {
+		t.Errorf("distribution %q", got)
+	}
+	if got := number(call("hostapd.phy1-ap0", "get_status", nil), "freq"); got != 5200 {
+		t.Errorf("frequency %d", got)
+	}
 	b.Retrain()
 	if up, _ := call("dsl", "metrics", nil).Get("up").Bool(); up {
 		t.Error("the line is up while it trains")

@@ -21,10 +21,19 @@
 //
 // # What is certain
 //
-// Names, types, units and error codes are those of replies captured from real
-// boxes and of the public clients of them (LiveboxMonitor,
-// hass-livebox-component, livebox-exporter). No capture shows: the stations of
-// Livebox 3 to 5, the states of an optical unit other than O5, the bodies of
-// events, the reply to a wrong password, an unknown method. There this package
-// does what its clients expect.
+// The keys, their types and most fixed texts of the large replies come from
+// replies captured from real boxes and published by their owners
+// (hass-livebox-component and LiveboxMonitor, both under the MIT licence),
+// brought into the notation of skeleton by a program; counters, dates, addresses
+// and names were left out. Codes of errors and the protocol are those of these
+// projects and of livebox-exporter.
+//
+// No capture was at hand of: Livebox W7, which is the S with the differences
+// that are published; the optics and Wi-Fi of Livebox 6, which are those of the
+// 7 with made-up values; the stations of Livebox 3 to 5; NMC.Reboot, SFP.get,
+// MemoryStatus, HomeLan.getResults, getSSIDStats and getStationStats; the states
+// of an optical unit other than O5; a connection or a modem without a line; the
+// bodies of events; the reply to a wrong password and to an unknown method; most
+// of what prplOS answers. There this package does what documentation says and
+// what clients expect. It must not be taken for evidence of what a box does.
 package box

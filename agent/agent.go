@@ -2,10 +2,13 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"net"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -20,8 +23,12 @@ import (
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
+	"livebox-agent/uplink"
 	"livebox-agent/uplink/wire"
 )
+
+// drain bounds the wait for the backend at a stop that could not store.
+const drain = 5 * time.Second
 
 // Options are what the program gives to the agent, beside the configuration.
 type Options struct {
@@ -48,9 +55,11 @@ type Agent struct {
 	full       chan struct{}                // the open window should be sealed early
 	conditions chan buffer.Condition        // of the store, to be told
 
-	line atomic.Pointer[line] // nil until the certificate could be read
+	control net.Listener         // nil: no one can ask
+	line    atomic.Pointer[line] // nil until the certificate could be read
 
-	readings atomic.Uint64
+	readings     atomic.Uint64
+	windowsAcked atomic.Uint64
 
 	mu     sync.Mutex // guards what follows; never held while the store is written
 	window window.Window
@@ -76,16 +85,22 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		conditions: make(chan buffer.Condition, 8),
 		sequences:  map[buffer.Lane]uint64{},
 	}
+	var err error
+	if a.control, err = listen(filepath.Join(cfg.Box.RunDir, socketName)); errors.Is(err, errRunning) {
+		return nil, err // before anything of its is touched
+	} else if err != nil {
+		a.log.Warn("no control socket: the status command will not work", "err", err)
+	}
 	root, err := openState(cfg.Box.StateDir)
 	if err != nil {
 		a.log.Warn("state directory unusable", "err", err)
 	}
 	if a.clock, err = clock.Open(root, o.Host); err != nil {
-		a.log.Warn("runs are not counted", "err", err)
+		a.log.Warn("record of runs not as it should be", "err", err)
 	}
 	a.health = newHealth(a.clock.Mono)
 	if a.keys, err = consent.OpenKeys(root, a.granted); err != nil {
-		a.log.Warn("pseudonyms last for this run only", "err", err)
+		a.log.Warn("pseudonym keys not as they should be", "err", err)
 	}
 	a.store = buffer.Open(cfg.Buffer, buffer.Options{
 		Dir: cfg.Box.StateDir, Log: a.log, Now: a.clock.Mono,
@@ -154,7 +169,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	sampling.Wait()
 	a.seal()
 	err := a.store.Spill("stop")
-	if err == nil {
+	a.lastChance(err)
+	if err == nil && a.kept() {
 		if cerr := a.clock.End(); cerr != nil {
 			a.log.Warn("end of run not recorded", "err", cerr)
 		}
@@ -165,8 +181,37 @@ func (a *Agent) Run(ctx context.Context) error {
 	if cerr := a.store.Close(); err == nil {
 		err = cerr
 	}
-	a.log.Info("agent ended", "clean", err == nil)
+	a.log.Info("agent ended", "clean", a.cleanStop.Load())
 	return err
+}
+
+// inMemory returns how many reports are on no flash.
+func (a *Agent) inMemory() int {
+	s := a.store.Stats()
+	return s.Events.RAMReports + s.Windows.RAMReports
+}
+
+// kept tells whether nothing goes with the memory.
+func (a *Agent) kept() bool { return a.inMemory() == 0 }
+
+// lastChance gives reports that could not be stored a moment to be delivered,
+// where there is a connection.
+func (a *Agent) lastChance(spilled error) {
+	l := a.line.Load()
+	if spilled == nil && a.kept() || l == nil || l.uplink.Stats().State != uplink.StateOnline {
+		return
+	}
+	end := time.NewTimer(drain)
+	defer end.Stop()
+	look := time.NewTicker(drain / 50)
+	defer look.Stop()
+	for !a.kept() {
+		select {
+		case <-end.C:
+			return
+		case <-look.C:
+		}
+	}
 }
 
 // boundMemory keeps garbage from piling up: what is live is a quarter of a

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"livebox-agent/agent/clock"
 	"livebox-agent/agent/config"
 	"livebox-agent/agent/consent"
 	"livebox-agent/buffer"
@@ -322,18 +323,117 @@ func TestAskTheRunningAgent(t *testing.T) {
 	}
 }
 
-func TestSecondAgentDoesNotTakeTheSocket(t *testing.T) {
+func TestSecondAgentDoesNotStart(t *testing.T) {
+	tr := newTrial(t)
+	tr.run(t, func(a *Agent) bool {
+		before := a.clock.Start().Run.Counter
+		if _, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Sources: tr.sources}); !errors.Is(err, errRunning) {
+			t.Errorf("a second agent on the same directories: %v; want refused", err)
+		}
+		if _, err := Ask(t.Context(), tr.cfg.Box.RunDir); err != nil {
+			t.Errorf("after that the first one is silent: %v", err)
+		}
+		return before > 0
+	})
+	again := tr.run(t, enough(1))
+	if n := again.clock.Start().Run.Counter; n != 2 {
+		t.Errorf("run %d after the first; the refused one was counted", n)
+	}
+}
+
+func TestSocketIsForTheAgentsUserOnly(t *testing.T) {
 	tr := newTrial(t)
 	tr.run(t, func(*Agent) bool {
-		if _, err := Ask(t.Context(), tr.cfg.Box.RunDir); err != nil {
-			return false
-		}
-		if l, err := listen(filepath.Join(tr.cfg.Box.RunDir, socketName)); err == nil {
-			l.Close()
-			t.Error("the socket of a running agent was taken")
+		fi, err := os.Stat(filepath.Join(tr.cfg.Box.RunDir, socketName))
+		if err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("socket: %v, %v", fi.Mode(), err)
 		}
 		return true
 	})
+}
+
+// prepared is an agent that does not run, on a machine whose clock the test
+// sets.
+func prepared(t *testing.T, tr *trial, h clock.Host) *Agent {
+	t.Helper()
+	a, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Version: "test", Sources: tr.sources, Host: h})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		a.control.Close()
+		a.store.Close()
+	})
+	return a
+}
+
+func TestDatesAreCheckedByASynchronisedClockOnly(t *testing.T) {
+	synced := false
+	a := prepared(t, newTrial(t), clock.Host{Synchronised: func() bool { return synced }})
+	o := a.uplinkOptions("box-1")
+	if o.ClockKnown() {
+		t.Error("a clock that may be years behind is relied on")
+	}
+	synced = true
+	if !o.ClockKnown() {
+		t.Error("a synchronised clock is not relied on")
+	}
+}
+
+func TestRunsOfOneBootAreWarm(t *testing.T) {
+	tr := newTrial(t)
+	tr.run(t, enough(1))
+	if a := prepared(t, tr, clock.Host{}); !a.uplinkOptions("box-1").Warm {
+		t.Error("the second run of a boot waits as after a loss of power")
+	}
+	tr.cfg.Box.RunDir = t.TempDir()
+	reboot := clock.Host{BootID: func() ([]byte, error) { return []byte("another"), nil }}
+	if a := prepared(t, tr, reboot); a.uplinkOptions("box-1").Warm {
+		t.Error("the first run of a boot does not wait")
+	}
+}
+
+func TestStatusSaysEverythingAndTheWillWhoIsGone(t *testing.T) {
+	a := prepared(t, newTrial(t, "support"), clock.Host{})
+	a.health.set(wire.HealthStoreReset, true, "why")
+	o := a.uplinkOptions("box-1")
+	will, err := wire.ParseStatus(o.Will)
+	if err != nil || will.Box != "box-1" || will.Online || will.Run != a.clock.Start().Run || will.Version != "" {
+		t.Errorf("will %+v, %v", will, err)
+	}
+	s, err := wire.ParseStatus(o.Status(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Online || s.Version != "test" || s.Catalogue != catalogue.Hash() || s.Configuration != a.cfg.Hash() ||
+		s.Consent != a.consent() || len(s.Capabilities) != 3 || len(s.Health) != 1 || s.CleanStop {
+		t.Errorf("status %+v", s)
+	}
+}
+
+func TestKeysAgeWithTheAgent(t *testing.T) {
+	a := prepared(t, newTrial(t, "personalised"), clock.Host{})
+	mac := [6]byte{2, 0, 0, 0, 1, 0}
+	first := a.pseudonym(mac)
+	a.lookAtClock(consent.KeyLife - 48*time.Hour)
+	if a.pseudonym(mac) != first {
+		t.Error("another pseudonym before its time")
+	}
+	a.lookAtClock(72 * time.Hour)
+	if a.pseudonym(mac) == first || first == "" {
+		t.Errorf("pseudonym %q outlives its key", first)
+	}
+}
+
+// What cannot be stored, because the owner wants nothing on flash, ends as
+// well as it can.
+func TestAgentWithoutFlashEnds(t *testing.T) {
+	tr := newTrial(t, "essential")
+	tr.cfg.Buffer.FlashBytes = 0
+	a := tr.run(t, enough(3))
+	if a.cleanStop.Load() {
+		t.Error("a run whose reports went with the memory calls itself cleanly stopped")
+	}
 }
 
 func TestPayloadLeavesOutSummariesWhoseColumnsAreThere(t *testing.T) {
@@ -342,6 +442,7 @@ func TestPayloadLeavesOutSummariesWhoseColumnsAreThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.store.Close()
+	defer a.control.Close()
 	run := a.clock.Start().Run
 	r := buffer.Report{
 		Key:    buffer.Key{Run: buffer.Run(run), Lane: buffer.Windows, Sequence: 1},

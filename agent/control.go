@@ -24,25 +24,26 @@ const (
 // serveControl answers every connection to the control socket with a Snapshot
 // in JSON, until ctx is done. Only the user that runs the agent may connect.
 func (a *Agent) serveControl(ctx context.Context) {
-	name := filepath.Join(a.cfg.Box.RunDir, socketName)
-	l, err := listen(name)
-	if err != nil {
-		a.log.Warn("no control socket: the status command will not work", "err", err)
+	if a.control == nil {
 		return
 	}
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { a.control.Close() })
 	defer stop()
 	var answers sync.WaitGroup
 	defer answers.Wait()
 	for {
-		c, err := l.Accept()
+		c, err := a.control.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err != nil {
-			a.log.Warn("control socket ended", "err", err)
-			l.Close()
-			return
+		if err != nil { // too many open files, say
+			a.log.Debug("control connection not taken", "err", err)
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+				continue
+			}
 		}
 		answers.Go(func() {
 			defer c.Close()
@@ -56,6 +57,9 @@ func (a *Agent) serveControl(ctx context.Context) {
 
 func (a *Agent) answer(w io.Writer) error { return json.NewEncoder(w).Encode(a.Snapshot()) }
 
+// errRunning says that another agent has the run directory.
+var errRunning = errors.New("another agent answers there")
+
 // listen takes the socket over from an agent that was killed, not from one
 // that runs.
 func listen(name string) (net.Listener, error) {
@@ -64,7 +68,7 @@ func listen(name string) (net.Listener, error) {
 	}
 	if c, err := net.DialTimeout("unix", name, time.Second); err == nil {
 		c.Close()
-		return nil, fmt.Errorf("%s: another agent answers there", name)
+		return nil, fmt.Errorf("%s: %w", name, errRunning)
 	}
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err

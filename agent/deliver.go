@@ -35,16 +35,7 @@ func (a *Agent) deliver(ctx context.Context) {
 	if !ok {
 		return
 	}
-	u, err := uplink.New(a.cfg.Uplink, uplink.Options{
-		Log:        a.log,
-		Box:        box,
-		Queue:      queue{a, box},
-		Status:     func(online bool) []byte { return a.status(box, online) },
-		Will:       wire.AppendStatus(nil, wire.Status{Box: box, Run: a.clock.Start().Run}),
-		Warm:       a.clock.Start().SameBoot,
-		ClockKnown: func() bool { return a.clock.Now().Quality != wire.ClockUnknown },
-		OnHealth:   func(code string, bad bool, detail string) { a.health.set(code, bad, detail) },
-	})
+	u, err := uplink.New(a.cfg.Uplink, a.uplinkOptions(box))
 	if err != nil {
 		a.log.Error("uplink cannot work", "err", err)
 		a.health.set(wire.HealthUplinkDown, true, err.Error())
@@ -54,6 +45,22 @@ func (a *Agent) deliver(ctx context.Context) {
 	if err := u.Run(ctx); err != nil && ctx.Err() == nil {
 		a.log.Error("uplink ended", "err", err)
 		a.health.set(wire.HealthUplinkDown, true, err.Error())
+	}
+}
+
+func (a *Agent) uplinkOptions(box string) uplink.Options {
+	start := a.clock.Start()
+	return uplink.Options{
+		Log:    a.log,
+		Box:    box,
+		Queue:  queue{a, box},
+		Status: func(online bool) []byte { return a.status(box, online) },
+		Will:   wire.AppendStatus(nil, wire.Status{Box: box, Run: start.Run}),
+		Warm:   start.SameBoot,
+		// A clock that is not before some time may still be years behind the
+		// broker's certificate.
+		ClockKnown: func() bool { return a.clock.Now().Quality == wire.ClockSynchronised },
+		OnHealth:   func(code string, bad bool, detail string) { a.health.set(code, bad, detail) },
 	}
 }
 
@@ -148,5 +155,9 @@ func (q queue) Ack(runID uint64, lane wire.Lane, upTo uint64, ranges []wire.Rang
 	for i, r := range ranges {
 		rs[i] = buffer.Range(r)
 	}
-	return q.agent.store.Ack(runID, buffer.Lane(lane), upTo, rs)
+	n := q.agent.store.Ack(runID, buffer.Lane(lane), upTo, rs)
+	if lane == wire.Windows {
+		q.agent.windowsAcked.Add(uint64(n))
+	}
+	return n
 }

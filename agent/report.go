@@ -16,10 +16,12 @@ func (a *Agent) seal() {
 	a.mu.Lock()
 	opened := a.opened
 	a.opened = now
-	sections := a.window.Seal()
+	parts := a.window.Seal(opened, now)
 	a.mu.Unlock()
-	if len(sections) > 0 {
-		a.report(buffer.Windows, opened, now, sections, a.store.Append)
+	for _, p := range parts {
+		a.report(buffer.Windows, p.Opened, p.Sealed, p.Sections, a.store.Append)
+	}
+	if len(parts) > 0 {
 		// Sealing makes most of the garbage: a few milliseconds each window
 		// keep the agent at the size that it needs in between.
 		debug.FreeOSMemory()
@@ -57,6 +59,7 @@ func (a *Agent) report(lane buffer.Lane, opened, sealed time.Duration, sections 
 		Sections: sections,
 	})
 	if err != nil && !errors.Is(err, buffer.ErrNotDurable) {
+		a.sequences[lane]-- // no one will ever see it
 		a.log.Error("report not buffered", "lane", lane.String(), "sequence", k.Sequence, "err", err)
 	}
 }

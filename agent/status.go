@@ -37,20 +37,22 @@ type Snapshot struct {
 
 // SnapshotCounters count since the run began; the buffered ones are levels.
 type SnapshotCounters struct {
-	Readings           uint64 `json:"readings"`
-	ReadingsDropped    uint64 `json:"readings_dropped"`
-	Reports            uint64 `json:"reports"`
-	Published          uint64 `json:"published"`
-	Acknowledged       uint64 `json:"acknowledged"`
-	Lost               uint64 `json:"lost"`
-	Connects           uint64 `json:"connects"`
-	BytesUp            uint64 `json:"bytes_up"`
-	BytesDown          uint64 `json:"bytes_down"`
-	FlashBytes         uint64 `json:"flash_bytes"`
-	FlashCommits       uint64 `json:"flash_commits"`
-	BufferedReports    uint64 `json:"buffered_reports"`
-	BufferedRAMBytes   uint64 `json:"buffered_ram_bytes"`
-	BufferedFlashBytes uint64 `json:"buffered_flash_bytes"`
+	Readings        uint64 `json:"readings"`
+	ReadingsDropped uint64 `json:"readings_dropped"`
+	Reports         uint64 `json:"reports"`
+	Published       uint64 `json:"published"`
+	Acknowledged    uint64 `json:"acknowledged"`
+	// AcknowledgedWindows is the part of Acknowledged that has readings.
+	AcknowledgedWindows uint64 `json:"acknowledged_windows"`
+	Lost                uint64 `json:"lost"`
+	Connects            uint64 `json:"connects"`
+	BytesUp             uint64 `json:"bytes_up"`
+	BytesDown           uint64 `json:"bytes_down"`
+	FlashBytes          uint64 `json:"flash_bytes"`
+	FlashCommits        uint64 `json:"flash_commits"`
+	BufferedReports     uint64 `json:"buffered_reports"`
+	BufferedRAMBytes    uint64 `json:"buffered_ram_bytes"`
+	BufferedFlashBytes  uint64 `json:"buffered_flash_bytes"`
 }
 
 // A SnapshotSource is what one source gives.
@@ -127,14 +129,15 @@ func (a *Agent) Snapshot() Snapshot {
 func (a *Agent) counters() SnapshotCounters {
 	b := a.store.Stats()
 	c := SnapshotCounters{
-		Readings:           a.readings.Load(),
-		Reports:            b.Appended,
-		Acknowledged:       b.Acked,
-		Lost:               b.Dropped + b.Damaged,
-		FlashBytes:         uint64(b.FlashWritten),
-		FlashCommits:       b.Commits,
-		BufferedRAMBytes:   uint64(b.Events.RAMBytes + b.Windows.RAMBytes),
-		BufferedFlashBytes: uint64(b.Events.FlashBytes + b.Windows.FlashBytes),
+		Readings:            a.readings.Load(),
+		Reports:             b.Appended,
+		Acknowledged:        b.Acked,
+		AcknowledgedWindows: a.windowsAcked.Load(),
+		Lost:                b.Dropped + b.Damaged,
+		FlashBytes:          uint64(b.FlashWritten),
+		FlashCommits:        b.Commits,
+		BufferedRAMBytes:    uint64(b.Events.RAMBytes + b.Windows.RAMBytes),
+		BufferedFlashBytes:  uint64(b.Events.FlashBytes + b.Windows.FlashBytes),
 		BufferedReports: uint64(b.Events.RAMReports + b.Events.FlashReports +
 			b.Windows.RAMReports + b.Windows.FlashReports),
 	}

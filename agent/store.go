@@ -25,12 +25,15 @@ func (a *Agent) duties(ctx context.Context) {
 	ticker := time.NewTicker(min(tick, a.cfg.Sampling.Window, a.cfg.Buffer.SpillAfter))
 	defer ticker.Stop()
 	told := a.clock.Mono() - lossesEvery
+	looked := a.clock.Mono()
 	var said []byte // what the last status said
 	for {
 		if now := a.clock.Mono(); now-told >= lossesEvery && a.tellLosses() {
 			told = now
 		}
-		a.lookAtClock()
+		now := a.clock.Mono()
+		a.lookAtClock(now - looked)
+		looked = now
 		said = a.tellStatus(said)
 		select {
 		case <-ctx.Done():
@@ -69,14 +72,16 @@ func (a *Agent) tickStore() {
 	}
 }
 
-func (a *Agent) lookAtClock() {
-	now := a.clock.Now()
-	a.health.set(wire.HealthClockUnknown, now.Quality == wire.ClockUnknown, "")
-	if now.Quality != wire.ClockSynchronised {
-		return
-	}
-	if _, err := a.keys.Rotate(now.WallAtBoot.Add(a.clock.Mono())); err != nil {
+// lookAtClock says when the clock is not known, and ages the keys by the time
+// since it was last called.
+func (a *Agent) lookAtClock(since time.Duration) {
+	a.health.set(wire.HealthClockUnknown, a.clock.Now().Quality == wire.ClockUnknown, "")
+	rotated, err := a.keys.Age(since)
+	if err != nil {
 		a.log.Debug("pseudonym keys not kept", "err", err)
+	}
+	if rotated {
+		a.log.Info("pseudonym keys replaced")
 	}
 }
 

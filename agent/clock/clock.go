@@ -116,8 +116,8 @@ type state struct {
 	Counter uint32 `json:"counter"`
 	Run     uint64 `json:"run"`
 	Clean   bool   `json:"clean"`
-	// Floor is the latest wall time known to have passed, in Unix
-	// milliseconds.
+	// Floor is when the clock was last synchronised, in Unix milliseconds: a
+	// clock that is not, and is before it, is wrong.
 	Floor int64  `json:"floor"`
 	Boots []boot `json:"boots"` // oldest first; the last is this one
 }
@@ -235,28 +235,27 @@ func (c *Clock) write() error {
 	return nil
 }
 
-// observe takes the wall clock's word for when this boot was. Callers hold mu.
+// observe takes the wall clock's word for when this boot was: a synchronised
+// clock's whatever it said before, another's only as long as nothing better is
+// known, and not where it is before a time that has passed. Callers hold mu.
 func (c *Clock) observe() {
 	now, mono := c.host.Wall(), c.host.Mono()
-	b := &c.state.Boots[len(c.state.Boots)-1]
-	floor := max(Release.UnixMilli(), c.state.Floor)
 	quality := wire.ClockUnknown
-	if now.UnixMilli() >= floor {
+	switch at := now.UnixMilli(); {
+	case at < Release.UnixMilli():
+	case c.host.Synchronised():
+		quality = wire.ClockSynchronised
+		c.state.Floor = at
+	case at >= c.state.Floor:
 		quality = wire.ClockFloor
-		if c.host.Synchronised() {
-			quality = wire.ClockSynchronised
-		}
 	}
+	b := &c.state.Boots[len(c.state.Boots)-1]
 	if quality < b.Quality {
-		return // a clock that was once good is not unlearnt
+		return // what was once known is not unlearnt
 	}
-	b.Quality = quality
-	b.Wall = 0
+	b.Quality, b.Wall = quality, 0
 	if quality != wire.ClockUnknown {
 		b.Wall = now.Add(-mono).UnixMilli()
-	}
-	if quality == wire.ClockSynchronised {
-		c.state.Floor = now.UnixMilli()
 	}
 }
 

@@ -107,6 +107,12 @@ func TestClockThatStepsMovesOneNumber(t *testing.T) {
 	if got, want := c.Now(), (wire.Clock{WallAtBoot: noon.Add(-2*time.Hour - time.Minute), Quality: wire.ClockSynchronised}); !same(got, want) {
 		t.Errorf("after synchronisation: %+v; want %+v", got, want)
 	}
+	b.wall = noon.Add(10 * 365 * 24 * time.Hour) // a time server that is wrong
+	c.Now()
+	b.wall = noon.Add(time.Minute)
+	if got, want := c.Now(), (wire.Clock{WallAtBoot: noon.Add(-2*time.Hour + time.Minute), Quality: wire.ClockSynchronised}); !same(got, want) {
+		t.Errorf("after the time server was put right: %+v; want %+v", got, want)
+	}
 	good := c.Now()
 	b.synced, b.wall = false, time.Unix(0, 0)
 	if got := c.Now(); !same(got, good) {
@@ -126,6 +132,18 @@ func TestClockBeforeAKnownTimeIsUnknown(t *testing.T) {
 	b.boot, b.synced, b.wall = "b", false, noon.Add(-time.Hour)
 	if got := b.open(t, dir).Now(); got.Quality != wire.ClockUnknown {
 		t.Errorf("an hour before a time that has passed: %v; want unknown", got.Quality)
+	}
+}
+
+func TestWrongTimeServerHarmsNoLaterBoot(t *testing.T) {
+	dir := t.TempDir()
+	b := &box{mono: time.Minute, wall: noon.Add(10 * 365 * 24 * time.Hour), synced: true, boot: "a"}
+	if err := b.open(t, dir).End(); err != nil {
+		t.Fatal(err)
+	}
+	b.boot, b.wall = "b", noon
+	if got := b.open(t, dir).Now(); got.Quality != wire.ClockSynchronised || !got.WallAtBoot.Equal(noon.Add(-time.Minute)) {
+		t.Errorf("after a boot in the wrong year: %+v; want the synchronised clock's word", got)
 	}
 }
 

@@ -20,9 +20,11 @@ import (
 const (
 	keysFile  = "pseudonyms"
 	keyLength = sha256.Size
-	// KeyLife is how long a key lives, so that a device can be followed for
+	// KeyLife is how long a key is used, so that a device can be followed for
 	// that long and no longer.
 	KeyLife = 30 * 24 * time.Hour
+	// keepEvery is how much use is at most forgotten when power is lost.
+	keepEvery = 24 * time.Hour
 )
 
 // record is how the file of keys is kept.
@@ -38,6 +40,8 @@ type Keys struct {
 	mu    sync.Mutex // guards what follows
 	state keyState
 	made  map[device]string // pseudonyms made under these keys
+	// unsaid is use that the keys on flash do not know of.
+	unsaid time.Duration
 }
 
 // maxMade bounds the memory of pseudonyms; past it they are made again.
@@ -55,9 +59,9 @@ type keyState struct {
 
 type key struct {
 	Secret []byte `json:"secret"`
-	// Born is the first wall time, in Unix seconds, at which the key was known
-	// to exist; 0 while the clock has never been known.
-	Born int64 `json:"born"`
+	// Used is for how long, in seconds: time in which the agent ran, since the
+	// wall clock may be wrong or unknown for ever.
+	Used int64 `json:"used"`
 }
 
 // OpenKeys reads the keys in the state directory, destroys those of purposes that granted does
@@ -124,35 +128,32 @@ func (k *Keys) write() error {
 	return record.Write(k.root, keysFile, b)
 }
 
-// Rotate replaces the keys that are older than KeyLife at the wall time now,
-// and tells whether there were any: pseudonyms made before are void. The agent
-// calls it now and then, once the clock is known.
-func (k *Keys) Rotate(now time.Time) (rotated bool, err error) {
+// Age adds to the time in which the keys were used, replaces those that are
+// older than KeyLife, and tells whether there were any: pseudonyms made before
+// are void.
+func (k *Keys) Age(used time.Duration) (rotated bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	changed := false
+	k.unsaid += used
+	if k.unsaid < keepEvery {
+		return false, nil
+	}
 	for name, old := range k.state.Keys {
-		age := now.Sub(time.Unix(old.Born, 0))
-		switch {
-		case old.Born == 0:
-			old.Born = now.Unix()
-		case age >= KeyLife:
+		old.Used += int64(k.unsaid / time.Second)
+		if old.Used >= int64(KeyLife/time.Second) {
 			old = newKey()
-			old.Born = now.Unix()
 			rotated = true
-		default:
-			continue
 		}
 		k.state.Keys[name] = old
-		changed = true
 	}
+	k.unsaid = 0
 	if rotated {
 		clear(k.made)
 	}
-	if changed {
-		err = k.write()
+	if len(k.state.Keys) == 0 {
+		return false, nil
 	}
-	return rotated, err
+	return rotated, k.write()
 }
 
 // Pseudonym returns the name under which a device may be spoken of for the

@@ -77,27 +77,29 @@ func TestWithdrawnPurposeLosesItsKey(t *testing.T) {
 	}
 }
 
-func TestRotate(t *testing.T) {
-	dir := t.TempDir()
-	k := openKeys(t, dir, Of(catalogue.Personalised))
+func TestKeyIsUsedForItsLifeAndNoLonger(t *testing.T) {
+	dir, s := t.TempDir(), Of(catalogue.Personalised)
+	k := openKeys(t, dir, s)
 	first := k.Pseudonym(catalogue.Personalised, mac)
-	start := time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
-	for _, tt := range []struct {
-		name string
-		at   time.Duration
-		want bool
-	}{
-		{"clock becomes known", 0, false},
-		{"a day before its time", KeyLife - 24*time.Hour, false},
-		{"its time has come", KeyLife, true},
-		{"again at once", KeyLife, false},
-		{"clock steps back", -24 * time.Hour, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got, err := k.Rotate(start.Add(tt.at)); got != tt.want || err != nil {
-				t.Errorf("Rotate = %v, %v; want %v", got, err, tt.want)
-			}
-		})
+	const step = time.Hour
+	used := time.Duration(0)
+	for rotated := false; !rotated; used += step {
+		if used > KeyLife {
+			t.Fatalf("the key is still used after %v", used)
+		}
+		if used%(10*24*time.Hour) == 0 {
+			k = openKeys(t, dir, s) // a restart is no new life
+		}
+		if k.Pseudonym(catalogue.Personalised, mac) != first {
+			t.Fatalf("another pseudonym after %v", used)
+		}
+		var err error
+		if rotated, err = k.Age(step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if used < KeyLife-3*keepEvery {
+		t.Errorf("replaced after %v; want about %v", used, KeyLife)
 	}
 	if k.Pseudonym(catalogue.Personalised, mac) == first {
 		t.Error("pseudonym outlives its key")

@@ -12,6 +12,7 @@
 package window
 
 import (
+	"sort"
 	"time"
 
 	"livebox-agent/buffer"
@@ -27,7 +28,9 @@ const (
 	// far below the largest message that the uplink sends.
 	maxReadings = 48 << 10
 	maxColumns  = 4096 // of one source
-	maxBody     = 48 << 10
+	// maxReport bounds the bodies of one report, with room for its header
+	// below the largest message of the uplink.
+	maxReport = 60 << 10
 )
 
 // A Window is the open reporting interval. It is not safe for concurrent use.
@@ -118,77 +121,117 @@ func pad(v []int64, n int) []int64 {
 // Full tells that the window holds so much that it should be sealed early.
 func (w *Window) Full() bool { return w.readings >= maxReadings }
 
-// Empty tells that the window has no reading.
-func (w *Window) Empty() bool { return w.readings == 0 }
-
 // Dropped returns how many readings no report has, since the Window was made.
 func (w *Window) Dropped() uint64 { return w.dropped }
 
-// Discard forgets what the open window holds for a purpose, as when consent is
-// withdrawn.
-func (w *Window) Discard(p catalogue.Purpose) {
-	for i, t := range w.tables {
-		if t.purpose == p {
-			w.readings -= t.readings()
-			w.tables[i] = &table{source: t.source, purpose: p, index: map[column]int{}}
-		}
-	}
+// A Part is what one report has of a window: nearly always all of it.
+type Part struct {
+	// Opened and Sealed are the ends of its time.
+	Opened, Sealed time.Duration
+	Sections       []buffer.Section
 }
 
-func (t *table) readings() int {
-	n := 0
-	for _, c := range t.columns {
-		for _, v := range c.Values {
-			if v != wire.Absent {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// Seal returns the sections of the window, two for each purpose that has
-// readings (columns and summary), and opens the next window.
-func (w *Window) Seal() []buffer.Section {
-	var sections []buffer.Section
-	for _, p := range catalogue.Purposes() {
-		tables, n := w.of(p)
-		if len(tables) == 0 {
+// Seal returns the window, which lasted from opened to sealed, as sections: two
+// for each purpose that has readings (columns and summary). It opens the next
+// window. What would be too much for one report is parted by time.
+func (w *Window) Seal(opened, sealed time.Duration) []Part {
+	tables := make([]purposed, 0, len(w.tables))
+	for _, t := range w.tables {
+		if len(t.times) == 0 {
 			continue
 		}
-		columns := w.encoder.AppendColumns(nil, tables, false)
-		if len(columns) <= maxBody {
-			sections = append(sections, buffer.Section{Purpose: p, Fidelity: buffer.Columns, Body: columns})
+		for i := range t.columns {
+			t.columns[i].Values = pad(t.columns[i].Values, len(t.times))
 		}
-		summary := w.encoder.AppendSummary(nil, tables)
-		if len(summary) <= maxBody {
-			sections = append(sections, buffer.Section{Purpose: p, Fidelity: buffer.Summary, Body: summary})
-		}
-		if len(columns) > maxBody && len(summary) > maxBody {
-			w.dropped += uint64(n)
-		}
+		tables = append(tables, purposed{t.purpose, wire.Table{Times: t.times, Columns: t.columns}})
 	}
+	parts := w.encode(nil, opened, sealed, tables)
 	for _, t := range w.tables {
 		t.reset()
 	}
 	w.readings = 0
-	return sections
+	return parts
 }
 
-// of returns the tables of a purpose, every column padded to the table's rows,
-// and how many readings they have.
-func (w *Window) of(p catalogue.Purpose) (tables []wire.Table, readings int) {
-	for _, t := range w.tables {
-		if t.purpose != p || len(t.times) == 0 {
+// purposed is a table of one source with its purpose.
+type purposed struct {
+	purpose catalogue.Purpose
+	wire.Table
+}
+
+// encode appends the tables as parts of at most maxReport bytes.
+func (w *Window) encode(parts []Part, opened, sealed time.Duration, tables []purposed) []Part {
+	p := Part{Opened: opened, Sealed: sealed}
+	size := 0
+	for _, purpose := range catalogue.Purposes() {
+		var own []wire.Table
+		for _, t := range tables {
+			if t.purpose == purpose {
+				own = append(own, t.Table)
+			}
+		}
+		if len(own) == 0 {
 			continue
 		}
-		readings += t.readings()
-		for i := range t.columns {
-			t.columns[i].Values = pad(t.columns[i].Values, len(t.times))
-		}
-		tables = append(tables, wire.Table{Times: t.times, Columns: t.columns})
+		columns, summary := w.encoder.AppendColumns(nil, own, false), w.encoder.AppendSummary(nil, own)
+		size += len(columns) + len(summary)
+		p.Sections = append(p.Sections,
+			buffer.Section{Purpose: purpose, Fidelity: buffer.Columns, Body: columns},
+			buffer.Section{Purpose: purpose, Fidelity: buffer.Summary, Body: summary})
 	}
-	return tables, readings
+	if len(p.Sections) == 0 {
+		return parts
+	}
+	if size <= maxReport {
+		return append(parts, p)
+	}
+	middle := opened + (sealed-opened)/2
+	before, after := cut(tables, middle)
+	if middle == opened || len(before) == 0 && len(after) == 0 {
+		w.dropped += readings(tables) // one instant that no report can hold
+		return parts
+	}
+	return w.encode(w.encode(parts, opened, middle, before), middle, sealed, after)
+}
+
+// cut parts the rows of tables at the time at.
+func cut(tables []purposed, at time.Duration) (before, after []purposed) {
+	for _, t := range tables {
+		n := sort.Search(len(t.Times), func(i int) bool { return t.Times[i] >= at })
+		if b := rows(t, 0, n); len(b.Columns) > 0 {
+			before = append(before, b)
+		}
+		if a := rows(t, n, len(t.Times)); len(a.Columns) > 0 {
+			after = append(after, a)
+		}
+	}
+	return before, after
+}
+
+// rows returns the rows from i to j of t, with the columns that have something
+// there.
+func rows(t purposed, i, j int) purposed {
+	r := purposed{t.purpose, wire.Table{Times: t.Times[i:j]}}
+	for _, c := range t.Columns {
+		if v := c.Values[i:j]; alive(v) {
+			c.Values = v
+			r.Columns = append(r.Columns, c)
+		}
+	}
+	return r
+}
+
+func readings(tables []purposed) (n uint64) {
+	for _, t := range tables {
+		for _, c := range t.Columns {
+			for _, v := range c.Values {
+				if v != wire.Absent {
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // reset empties the table for the next window. Columns that had no reading in

@@ -1,6 +1,7 @@
 package window
 
 import (
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"testing"
@@ -43,6 +44,20 @@ func decode(t *testing.T, sections []buffer.Section, p catalogue.Purpose) map[at
 	return got
 }
 
+// seal seals a window that fits one report.
+func seal(t *testing.T, w *Window) []buffer.Section {
+	t.Helper()
+	parts := w.Seal(0, time.Hour)
+	switch len(parts) {
+	case 0:
+		return nil
+	case 1:
+		return parts[0].Sections
+	}
+	t.Fatalf("%d parts; want one", len(parts))
+	return nil
+}
+
 func batch(t time.Duration, readings ...sample.Reading) *sample.Batch {
 	return &sample.Batch{At: t, Readings: readings}
 }
@@ -68,7 +83,7 @@ func TestEveryReadingTakenIsSealed(t *testing.T) {
 			}
 			w.Add("ports", catalogue.Essential, b)
 		}
-		got := decode(t, w.Seal(), catalogue.Essential)
+		got := decode(t, seal(t, &w), catalogue.Essential)
 		if len(got) != len(want) {
 			t.Fatalf("window %d: %d readings; want %d", window, len(got), len(want))
 		}
@@ -88,7 +103,7 @@ func TestPurposesShareNothing(t *testing.T) {
 	w.Add("ports", catalogue.Essential, batch(1, sample.Reading{Metric: catalogue.PortCarrier, Instance: "eth0", Value: 1}))
 	w.Add("traffic", catalogue.Support, batch(2, sample.Reading{Metric: catalogue.PortPacketsSent, Instance: "eth0", Value: 7000}))
 	w.Add("stations", catalogue.Personalised, batch(3, sample.Reading{Metric: catalogue.StationSignal, Instance: "abcdefghijk", Value: -60}))
-	sections := w.Seal()
+	sections := seal(t, &w)
 	if len(sections) != 6 {
 		t.Fatalf("%d sections; want columns and summary of three purposes", len(sections))
 	}
@@ -134,7 +149,7 @@ func TestDroppedCountsWhatNoReportHas(t *testing.T) {
 			if w.Dropped() != tt.want {
 				t.Errorf("Dropped() = %d; want %d", w.Dropped(), tt.want)
 			}
-			if got := len(decode(t, w.Seal(), catalogue.Essential)); got != tt.kept {
+			if got := len(decode(t, seal(t, &w), catalogue.Essential)); got != tt.kept {
 				t.Errorf("%d readings sealed; want %d", got, tt.kept)
 			}
 		})
@@ -143,25 +158,87 @@ func TestDroppedCountsWhatNoReportHas(t *testing.T) {
 
 func TestEmptyWindowSealsToNothing(t *testing.T) {
 	var w Window
-	if s := w.Seal(); len(s) != 0 || !w.Empty() {
-		t.Errorf("Seal() of an empty window = %v", s)
+	if p := w.Seal(0, 1); len(p) != 0 {
+		t.Errorf("Seal() of an empty window = %v", p)
 	}
 	w.Add("ports", catalogue.Essential, batch(1, sample.Reading{Metric: catalogue.PortCarrier, Instance: "eth0", Value: 1}))
-	w.Seal()
-	if s := w.Seal(); len(s) != 0 || !w.Empty() {
-		t.Errorf("second Seal() = %v", s)
+	w.Seal(0, 1)
+	if p := w.Seal(1, 2); len(p) != 0 {
+		t.Errorf("second Seal() = %v", p)
 	}
 }
 
-func TestDiscardForgetsAPurpose(t *testing.T) {
+// Counters that no model foretells, of two purposes, are more than a report
+// can hold long before the window is full.
+func TestWindowThatIsTooMuchForOneReportIsParted(t *testing.T) {
 	var w Window
-	w.Add("ports", catalogue.Essential, batch(1, sample.Reading{Metric: catalogue.PortCarrier, Instance: "eth0", Value: 1}))
-	w.Add("stations", catalogue.Personalised, batch(1, sample.Reading{Metric: catalogue.StationSignal, Instance: "abcdefghijk", Value: -60}))
-	w.Discard(catalogue.Personalised)
-	for _, s := range w.Seal() {
-		if s.Purpose == catalogue.Personalised {
-			t.Errorf("a discarded purpose was sealed: %v", s.Fidelity)
+	rnd := rand.New(rand.NewPCG(3, 4))
+	want := map[at]int64{}
+	totals := map[string]int64{}
+	sources := []struct {
+		name    string
+		purpose catalogue.Purpose
+		metric  catalogue.ID
+	}{
+		{"ports", catalogue.Essential, catalogue.PortErrorsReceived},
+		{"stations", catalogue.Personalised, catalogue.StationRetries},
+	}
+	for row := range 300 {
+		for _, src := range sources {
+			b := batch(time.Duration(row) * time.Second)
+			for i := range 40 {
+				instance := src.name + strconv.Itoa(i)
+				totals[instance] += rnd.Int64N(1 << 20)
+				b.Add(src.metric, instance, totals[instance])
+				want[at{b.At, src.metric, instance}] = totals[instance]
+			}
+			w.Add(src.name, src.purpose, b)
 		}
+	}
+	parts := w.Seal(0, 300*time.Second)
+	if len(parts) < 2 || w.Dropped() != 0 {
+		t.Fatalf("%d parts, %d readings dropped; want some parts and all readings", len(parts), w.Dropped())
+	}
+	got := map[at]int64{}
+	end := time.Duration(0)
+	for _, p := range parts {
+		if p.Opened != end || p.Sealed <= p.Opened {
+			t.Errorf("part from %v to %v; want it to begin at %v", p.Opened, p.Sealed, end)
+		}
+		end = p.Sealed
+		size := 0
+		for _, s := range p.Sections {
+			size += len(s.Body)
+		}
+		if size > maxReport {
+			t.Errorf("part of %d bytes; want at most %d", size, maxReport)
+		}
+		for _, src := range sources {
+			for k, v := range decode(t, p.Sections, src.purpose) {
+				if k.time < p.Opened || k.time >= p.Sealed {
+					t.Fatalf("reading at %v is in the part from %v to %v", k.time, p.Opened, p.Sealed)
+				}
+				got[k] = v
+			}
+		}
+	}
+	if end != 300*time.Second || !maps.Equal(got, want) {
+		t.Errorf("%d of %d readings, up to %v", len(got), len(want), end)
+	}
+}
+
+func TestInstantThatNoReportCanHoldIsCounted(t *testing.T) {
+	var w Window
+	rnd := rand.New(rand.NewPCG(5, 6))
+	for s := range 8 {
+		b := batch(time.Second)
+		for i := range maxColumns {
+			b.Add(catalogue.PortErrorsSent, strconv.Itoa(i), rnd.Int64())
+		}
+		w.Add(strconv.Itoa(s), catalogue.Essential, b)
+	}
+	if p := w.Seal(0, 2*time.Second); len(p) != 0 || w.Dropped() != 8*maxColumns {
+		t.Errorf("%d parts, %d dropped; want none, %d", len(p), w.Dropped(), 8*maxColumns)
 	}
 }
 
@@ -170,7 +247,7 @@ func TestColumnsOfAStationThatLeftAreForgotten(t *testing.T) {
 	for i := range 100 {
 		w.Add("stations", catalogue.Personalised, batch(time.Duration(i)*time.Second,
 			sample.Reading{Metric: catalogue.StationSignal, Instance: strconv.Itoa(i), Value: -60}))
-		w.Seal()
+		w.Seal(0, time.Hour)
 	}
 	if n := len(w.tables[0].columns); n > 2 {
 		t.Errorf("%d columns are remembered; want those of the last two windows at most", n)
@@ -185,7 +262,7 @@ func TestFullAsksForASeal(t *testing.T) {
 		}
 		w.Add("ports", catalogue.Essential, batch(time.Duration(i), sample.Reading{Metric: catalogue.PortCarrier, Instance: "eth0", Value: 1}))
 	}
-	w.Seal()
+	w.Seal(0, time.Hour)
 	if w.Full() {
 		t.Error("full after a seal")
 	}
@@ -204,7 +281,7 @@ func TestAddOfKnownColumnsAllocatesNothing(t *testing.T) {
 		}
 	}
 	fill(60) // makes the room
-	w.Seal()
+	w.Seal(0, time.Hour)
 	if n := testing.AllocsPerRun(50, func() { fill(1) }); n != 0 {
 		t.Errorf("%v allocations a batch; want 0", n)
 	}
@@ -221,7 +298,7 @@ func BenchmarkAdd(b *testing.B) {
 		bt.At += time.Second
 		w.Add("ports", catalogue.Essential, bt)
 		if w.Full() {
-			w.Seal()
+			w.Seal(0, time.Hour)
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/60, "ns/reading")

@@ -152,7 +152,7 @@ func TestShareOfCollectd(t *testing.T) {
 	if r := share(u, 4*time.Millisecond, "")[0]; r.State != Within || r.Value != 0.25 {
 		t.Errorf("1 ms of 4: %+v", r)
 	}
-	if r := share(u, time.Millisecond, "")[0]; r.State != Over {
+	if r := share(u, time.Millisecond, "")[0]; r.State != Missed {
 		t.Errorf("1 ms of 1: %+v", r)
 	}
 	if r := share(u, 0, "not installed")[0]; r.State != NotMeasured || r.How != "not installed" {

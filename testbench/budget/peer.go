@@ -117,7 +117,7 @@ func collectd(ctx context.Context, dir string, span time.Duration) (perRound tim
 	if err != nil {
 		return 0, "", err
 	}
-	defer to.server.Close() //nolint:errcheck // nothing is lost with it
+	defer to.server.Close()
 	file := filepath.Join(dir, "collectd.conf")
 	text := collectdConfig(dir, to.port)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -68,20 +68,50 @@ func (f Format) Write(root *os.Root, name string, content []byte) error {
 	binary.BigEndian.PutUint32(b[12:], sum(b, content))
 	b = append(b, content...)
 
+	return replace(rootDisk{root}, name, b)
+}
+
+// A disk is what Write asks of a directory. It is an interface so that the
+// test can cut the power between any two of its steps.
+type disk interface {
+	open(name string, flag int) (file, error)
+	rename(from, to string) error
+	remove(name string) error
+}
+
+// A file is an open file, or the directory itself, opened as ".".
+type file interface {
+	io.WriteCloser
+	// Sync returns when what was written, or the names in the directory,
+	// survive loss of power.
+	Sync() error
+}
+
+// rootDisk is the directory root.
+type rootDisk struct{ root *os.Root }
+
+func (d rootDisk) open(name string, flag int) (file, error) {
+	return d.root.OpenFile(name, flag, 0o600)
+}
+func (d rootDisk) rename(from, to string) error { return d.root.Rename(from, to) }
+func (d rootDisk) remove(name string) error     { return d.root.Remove(name) }
+
+// replace gives the file name the bytes b, whole or not at all.
+func replace(d disk, name string, b []byte) error {
 	// One writer at a time is the rule of every file here, so that the name
 	// can be fixed: what a power cut left behind is overwritten, not heaped up.
 	tmp := name + ".tmp"
-	if err := writeSynced(root, tmp, b); err != nil {
-		return errors.Join(err, remove(root, tmp))
+	if err := writeSynced(d, tmp, b); err != nil {
+		return errors.Join(err, remove(d, tmp))
 	}
-	if err := root.Rename(tmp, name); err != nil {
-		return errors.Join(err, remove(root, tmp))
+	if err := d.rename(tmp, name); err != nil {
+		return errors.Join(err, remove(d, tmp))
 	}
-	return SyncDir(root)
+	return syncDir(d)
 }
 
-func writeSynced(root *os.Root, name string, b []byte) error {
-	w, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+func writeSynced(d disk, name string, b []byte) error {
+	w, err := d.open(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
@@ -93,8 +123,8 @@ func writeSynced(root *os.Root, name string, b []byte) error {
 }
 
 // remove removes a file that may not be there.
-func remove(root *os.Root, name string) error {
-	if err := root.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+func remove(d disk, name string) error {
+	if err := d.remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil
@@ -143,10 +173,12 @@ func (f Format) decode(b []byte) (content []byte, version uint8, err error) {
 
 // SyncDir makes created, renamed and removed names below root survive loss of
 // power.
-func SyncDir(root *os.Root) error {
-	d, err := root.Open(".")
+func SyncDir(root *os.Root) error { return syncDir(rootDisk{root}) }
+
+func syncDir(d disk) error {
+	f, err := d.open(".", os.O_RDONLY)
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(f.Sync(), f.Close())
 }

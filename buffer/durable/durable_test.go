@@ -66,7 +66,8 @@ func TestTooLongIsRefusedAndOldContentStays(t *testing.T) {
 }
 
 // A cut may leave a temporary file of any content; a failing rename must not.
-func TestOldContentSurvivesEveryInterruptedWrite(t *testing.T) {
+// The cuts themselves are in cut_test.go.
+func TestTemporaryFileLeftBehindIsInNobodysWay(t *testing.T) {
 	root, dir := openRoot(t)
 	if err := testFormat.Write(root, "f", []byte("old")); err != nil {
 		t.Fatal(err)

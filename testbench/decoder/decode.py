@@ -1,15 +1,21 @@
 #!/usr/bin/env python3
 """Decodes livebox-agent messages; written from uplink/wire/SPEC.md alone.
 
-Reads lines "KIND HEX" (KIND: report, columns or summary) and writes one line of
-JSON for each. Needs nothing but Python 3.
+Reads lines "KIND HEX" (KIND: report, event, status, ack, columns or summary) and
+writes one line of JSON for each: what it holds, or {"error": why not}, and then
+the exit status is 1. Needs nothing but Python 3.
 """
 import json
-import struct
 import sys
 
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 CONSTANT, LAST, LINE, MEAN, BOTH, ZERO, PALETTE, TIME = range(8)
+MAX_TABLES, MAX_COLUMNS, MAX_CELLS, MAX_NAME, MAX_MS = 1024, 16384, 524288, 255, 9223372036854  # SPEC "Limits"
+
+
+def need(ok, what):
+    if not ok:
+        raise ValueError(what)
 
 
 def wrap(v):  # to 64 bits, two's complement
@@ -29,8 +35,8 @@ class Number:  # SPEC "Numbers"
 
 class Decoder:
     def __init__(self, body):
-        if body[0] != 1:
-            raise ValueError("unknown format")
+        need(body, "body is empty")
+        need(body[0] == 1, "body has the unknown format %d" % body[0])
         self.body, self.at = body, 5
         self.low, self.high = 0, 0xFFFFFFFF
         self.code = int.from_bytes((body[1:5] + bytes(4))[:4], "big")
@@ -48,6 +54,10 @@ class Decoder:
         self.fast, self.slow = ([[Bit(prior(level, i)) for i in range(16)] for level in range(14)] for _ in range(2))
         self.memo, self.follows, self.names = {}, {}, [b""]
         self.metric, self.instance, self.newest, self.left = 0, 0, b"", []
+        self.width, self.cells = 0, 0  # so far
+
+    def end(self):
+        need(self.at >= len(self.body), "body goes on behind its end")
 
     def split(self, mid):
         one = self.code <= mid
@@ -58,6 +68,7 @@ class Decoder:
         while self.low >> 24 == self.high >> 24:
             byte = self.body[self.at] if self.at < len(self.body) else 0
             self.at += 1
+            need(self.at <= len(self.body) + 4, "body ends too early")
             self.code = self.code << 8 & 0xFFFFFFFF | byte
             self.low = self.low << 8 & 0xFFFFFFFF
             self.high = self.high << 8 & 0xFFFFFFFF | 0xFF
@@ -113,6 +124,7 @@ class Decoder:
         if not same:
             if self.bit(self.flag["new_instance"]):
                 shared, rest = self.unsigned("prefix"), self.unsigned("suffix")
+                need(shared <= len(self.newest) and shared + rest <= MAX_NAME, "name of an instance is too long")
                 if self.bit(self.flag["plain"]):
                     tail = bytes(ALPHABET[self.raw(6)] for _ in range(rest))
                 else:
@@ -121,17 +133,28 @@ class Decoder:
                 self.instance = len(self.names)
                 self.names.append(self.newest)
             else:
-                self.instance = (self.instance + 1 + self.unsigned("away")) % len(self.names)
+                away = self.unsigned("away")
+                need(away < len(self.names), "instance is not one of the list")
+                self.instance = (self.instance + 1 + away) % len(self.names)
         key = (same, self.metric & 255)
         if self.bit(self.successor[same]):
             metric = self.follows.get(key, 0)
         else:
             metric = self.metric + self.signed("metric")
+            need(0 <= metric < 1 << 16, "number of a metric out of range")
         self.follows[key] = self.metric = metric
         return metric, self.names[self.instance].hex()
 
+    def size(self, before):
+        rows, width = before + self.signed("rows"), self.unsigned("columns")
+        self.width, self.cells = self.width + width, self.cells + rows * (width + 1)
+        need(rows >= 0 and self.width <= MAX_COLUMNS and self.cells <= MAX_CELLS, "body is beyond the limits")
+        return rows, width
+
     def times(self, t, rows):  # t is [start, rows, quantum, interval]
-        t[2] = (100, 10, 1)[self.unsigned("quantum")]
+        quantum = self.unsigned("quantum")
+        need(quantum < 3, "quantum of times out of range")
+        t[2] = (100, 10, 1)[quantum]
         t[0] += self.signed("start") * t[2]
         t[3] += self.signed("interval")
         s, at = [0, 1, 0, 0], t[0]
@@ -139,6 +162,7 @@ class Decoder:
         for _ in range(rows - 1):
             at += (t[3] + self.residual(s, TIME)) * t[2]
             out.append(at)
+        need(all(-MAX_MS <= at <= MAX_MS for at in out), "time out of range")
         return out
 
     def presence(self, rows):
@@ -155,7 +179,9 @@ class Decoder:
             return m
         counter = self.bit(self.flag["is_counter"])
         n = self.unsigned("step")
+        need(n <= 72, "step out of range")
         step = (1, 2, 4, 5)[(n - 1) % 4] * 10 ** ((n - 1) // 4) if n else self.unsigned("other_step")
+        need(0 < step < 1 << 63, "step out of range")
         m = dict(counter=counter, step=step, level=None, mode=None, fast=0, slow=0, palette=m["palette"] if m else [])
         self.memo[metric & 255] = m
         return m
@@ -192,6 +218,7 @@ class Decoder:
             for _ in range(3):
                 node = 2 * node + self.bit(self.modes[m["counter"]][node])
             mode = node - 8
+            need(mode != TIME, "unknown mode")
         s = [m["fast"], 1, 0, m["slow"]] if m["mode"] == mode else [0, 0, 0, 0]
         m["mode"] = mode
         if mode == CONSTANT:
@@ -203,7 +230,9 @@ class Decoder:
         while len(x) < n:
             if mode == PALETTE:
                 if self.bit(self.flag["in_palette"]):
-                    v = palette[place(palette, x[-1]) + self.residual(s, PALETTE)]
+                    at = place(palette, x[-1]) + self.residual(s, PALETTE)
+                    need(0 <= at < len(palette), "value is not in the palette")
+                    v = palette[at]
                 else:
                     v = wrap(x[-1] + self.signed("newcomer"))
                     insert(palette, v)
@@ -224,6 +253,7 @@ class Decoder:
     def summary(self, count):
         metric, instance = self.identity()
         count += self.signed("count")
+        need(0 < count <= MAX_CELLS, "count of readings out of range")
         m = self.kind(metric)
         low, extent, mean, last = self.opening(m), self.unsigned("extent"), 0, 0
         if extent and not m["counter"]:
@@ -257,68 +287,145 @@ def insert(palette, v):
 def columns(body):
     d = Decoder(body)
     tables, t = [], [0, 0, 0, 0]
-    for _ in range(d.unsigned("tables")):
-        rows = t[1] = t[1] + d.signed("rows")
-        width = d.unsigned("columns")
-        times = d.times(t, rows) if rows else []
-        d.left = [True] * rows
-        tables.append(dict(times_ms=times, columns=[d.column(rows) for _ in range(width)]))
+    n = d.unsigned("tables")
+    need(n <= MAX_TABLES, "body is beyond the limits")
+    for _ in range(n):
+        t[1], width = d.size(t[1])
+        times = d.times(t, t[1]) if t[1] else []
+        d.left = [True] * t[1]
+        tables.append(dict(times_ms=times, columns=[d.column(t[1]) for _ in range(width)]))
+    d.end()
     return tables
 
 
 def summary(body):
     d = Decoder(body)
-    out = []
-    for _ in range(d.unsigned("columns")):
+    out, n = [], d.unsigned("columns")
+    need(n <= MAX_COLUMNS, "body is beyond the limits")
+    for _ in range(n):
         out.append(d.summary(out[-1]["count"] if out else 0))
+    d.end()
     return out
 
 
-def fields(b):  # of a protobuf message: number and value, bytes or unsigned
+# The messages of telemetry.proto: of each field number the name and the type. A
+# type is one of these, a message, or in a list what is repeated.
+UINT, INT, BOOL, FIXED64, FIXED32, TEXT, BYTES = "UINT INT BOOL FIXED64 FIXED32 TEXT BYTES".split()
+WIRE = {UINT: 0, INT: 0, BOOL: 0, FIXED64: 1, FIXED32: 5}  # all others: 2
+RUN = {1: ("id", FIXED64), 2: ("counter", UINT), 3: ("kernel_boot", FIXED32)}
+CONSENT = {1: ("policy_version", UINT), 2: ("purposes", UINT)}
+SECTION = {1: ("purpose", UINT), 2: ("fidelity", UINT), 3: ("body", BYTES)}
+REPORT = {1: ("box", TEXT), 2: ("run", RUN), 3: ("lane", UINT), 4: ("sequence", UINT), 5: ("consent", CONSENT),
+          6: ("catalogue", FIXED32), 7: ("opened_ms", UINT), 8: ("sealed_ms", UINT), 9: ("sections", [SECTION]),
+          10: ("wall_at_boot_ms", INT), 11: ("clock", UINT)}
+ATTRIBUTE = {1: ("key", TEXT), 2: ("value", TEXT)}
+LOSS = {1: ("run_id", FIXED64), 2: ("lane", UINT), 3: ("first", UINT), 4: ("last", UINT), 5: ("count", UINT), 6: ("reason", UINT)}
+EVENT = {1: ("type", UINT), 2: ("at_ms", UINT), 3: ("attributes", [ATTRIBUTE]), 4: ("losses", [LOSS])}
+CAPABILITY = {1: ("source", TEXT), 2: ("state", UINT), 3: ("reason", TEXT), 4: ("metrics", [UINT])}
+HEALTH = {1: ("code", TEXT), 2: ("since_ms", UINT), 3: ("detail", TEXT)}
+COUNTERS = {i + 1: (name, UINT) for i, name in enumerate((
+    "readings", "reports", "published", "acknowledged", "lost", "flash_bytes", "buffered_ram_bytes", "buffered_flash_bytes"))}
+STATUS = {1: ("box", TEXT), 2: ("online", BOOL), 3: ("run", RUN), 4: ("version", TEXT), 5: ("consent", CONSENT),
+          6: ("catalogue", FIXED32), 7: ("configuration", FIXED32), 8: ("capabilities", [CAPABILITY]), 9: ("health", [HEALTH]),
+          10: ("losses", [LOSS]), 11: ("counters", COUNTERS), 12: ("wall_at_boot_ms", INT), 13: ("clock", UINT),
+          14: ("clean_stop", BOOL)}
+RANGE = {1: ("first", UINT), 2: ("last", UINT)}
+LANE_ACK = {1: ("run_id", FIXED64), 2: ("lane", UINT), 3: ("contiguous", UINT), 4: ("ranges", [RANGE])}
+ACK = {1: ("lanes", [LANE_ACK]), 2: ("retry_after_s", UINT)}
+
+
+def varint(b, at):
+    v = shift = 0
+    while True:
+        need(at < len(b) and shift < 70, "message is cut or damaged")
+        v |= (b[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if not b[at - 1] & 0x80:
+            return v & (1 << 64) - 1, at
+
+
+def fields(b):  # of a message: number, wire type, and value: bytes or an unsigned number
     at = 0
-
-    def varint():
-        nonlocal at
-        v = shift = 0
-        while True:
-            v |= (b[at] & 0x7F) << shift
-            shift, at = shift + 7, at + 1
-            if not b[at - 1] & 0x80:
-                return v
-
     while at < len(b):
-        tag = varint()
+        tag, at = varint(b, at)
         if tag & 7 == 0:
-            yield tag >> 3, varint()
-        elif tag & 7 == 2:
-            size = varint()
-            yield tag >> 3, b[at:at + size]
-            at += size
+            v, at = varint(b, at)
         else:
-            size, form = {1: (8, "<Q"), 5: (4, "<I")}[tag & 7]
-            yield tag >> 3, struct.unpack(form, b[at:at + size])[0]
-            at += size
+            need(tag & 7 in (1, 2, 5), "message has a field of unknown type")
+            size, at = (8, at) if tag & 7 == 1 else (4, at) if tag & 7 == 5 else varint(b, at)
+            need(at + size <= len(b), "message is cut or damaged")
+            v, at = b[at:at + size], at + size
+            if tag & 7 != 2:
+                v = int.from_bytes(v, "little")
+        yield tag >> 3, tag & 7, v
+
+
+def nothing(kind):  # what a field that is absent stands for
+    if isinstance(kind, dict):
+        return {name: nothing(k) for name, k in kind.values()}
+    return [] if isinstance(kind, list) else {TEXT: "", BYTES: b"", BOOL: False}.get(kind, 0)
+
+
+def message(b, kind):
+    m = nothing(kind)
+    for number, wire, v in fields(b):
+        if number not in kind:
+            continue
+        name, k = kind[number]
+        repeated = isinstance(k, list)
+        k = k[0] if repeated else k
+        if repeated and k == UINT and wire == 2:  # packed
+            at = 0
+            while at < len(v):
+                one, at = varint(v, at)
+                m[name].append(one)
+            continue
+        if wire != (2 if isinstance(k, dict) else WIRE.get(k, 2)):
+            continue  # a known number with another type is another field
+        v = message(v, k) if isinstance(k, dict) else {TEXT: bytes.decode, BOOL: bool, INT: wrap}.get(k, lambda v: v)(v)
+        if repeated:
+            m[name].append(v)
+        else:
+            m[name] = v
+    return m
 
 
 def report(b):
-    r = dict(box="", run=0, lane=0, sequence=0, opened_ms=0, sealed_ms=0, wall_at_boot_ms=0, sections=[])
-    names = {3: "lane", 4: "sequence", 7: "opened_ms", 8: "sealed_ms", 10: "wall_at_boot_ms"}
-    for n, v in fields(b):
-        if n == 1:
-            r["box"] = v.decode()
-        elif n == 2:
-            r["run"] = dict(fields(v)).get(1, 0)
-        elif n == 9:
-            f = dict(fields(v))
-            s = dict(purpose=f.get(1, 0), fidelity=f.get(2, 0))
-            s["body"] = {1: summary, 2: columns}.get(f.get(2), bytes.hex)(f.get(3, b""))
-            r["sections"].append(s)
-        elif n in names:
-            r[names[n]] = v
+    r = message(b, REPORT)
+    for s in r["sections"]:
+        body = s["body"]
+        try:
+            s["body"] = {1: summary, 2: columns, 3: event}.get(s["fidelity"], bytes.hex)(body)
+        except ValueError as e:  # keep it: it may be of a later format
+            s["body"], s["error"] = body.hex(), str(e)
     return r
 
 
-if __name__ == "__main__":
+def event(b):
+    return message(b, EVENT)
+
+
+def status(b):
+    return message(b, STATUS)
+
+
+def ack(b):
+    return message(b, ACK)
+
+
+def main():
+    kinds = dict(report=report, event=event, status=status, ack=ack, columns=columns, summary=summary)
+    failed = False
     for line in sys.stdin:
-        kind, data = line.split()
-        print(json.dumps(dict(report=report, columns=columns, summary=summary)[kind](bytes.fromhex(data))))
+        kind, _, data = line.strip().partition(" ")
+        try:
+            need(kind in kinds, "unknown kind: " + kind)
+            out = kinds[kind](bytes.fromhex(data))
+        except ValueError as e:
+            out, failed = dict(error=str(e)), True
+        print(json.dumps(out))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

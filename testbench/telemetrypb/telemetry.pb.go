@@ -246,10 +246,13 @@ const (
 	// ("clean", "unclean", "first", "unknown"), version.
 	EventType_EVENT_AGENT_STARTED EventType = 1
 	// The store of reports was damaged or foreign and has been set aside.
+	// Attributes: reason, set_aside (name of the file, empty: none), lost (number
+	// of reports, -1: not known).
 	EventType_EVENT_STORE_RESET EventType = 2
 	// Reports were dropped before they could be delivered: losses.
 	EventType_EVENT_REPORTS_LOST EventType = 3
-	// The store cannot be written: reports are kept in memory only.
+	// The store cannot be written: reports are kept in memory only. Attribute:
+	// reason.
 	EventType_EVENT_STORE_UNAVAILABLE EventType = 4
 )
 
@@ -610,7 +613,7 @@ type Report struct {
 	// 1, 2, 3, … within (run, lane).
 	Sequence uint64   `protobuf:"varint,4,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	Consent  *Consent `protobuf:"bytes,5,opt,name=consent,proto3" json:"consent,omitempty"`
-	// Hash of the catalogue that names the metrics.
+	// Hash of the catalogue that names the metrics: SPEC.md says of what.
 	Catalogue uint32 `protobuf:"fixed32,6,opt,name=catalogue,proto3" json:"catalogue,omitempty"`
 	// When the window opened and was sealed (an event: when it happened, twice),
 	// in milliseconds since the kernel booted.
@@ -1013,7 +1016,8 @@ func (x *Capability) GetMetrics() []uint32 {
 type Health struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Stable, lower case: SPEC.md lists them.
-	Code          string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Milliseconds since the kernel booted.
 	SinceMs       uint64 `protobuf:"varint,2,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"`
 	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1073,15 +1077,23 @@ func (x *Health) GetDetail() string {
 
 // Counters of the run, since its start.
 type Counters struct {
-	state              protoimpl.MessageState `protogen:"open.v1"`
-	Readings           uint64                 `protobuf:"varint,1,opt,name=readings,proto3" json:"readings,omitempty"`
-	Reports            uint64                 `protobuf:"varint,2,opt,name=reports,proto3" json:"reports,omitempty"`
-	Published          uint64                 `protobuf:"varint,3,opt,name=published,proto3" json:"published,omitempty"`
-	Acknowledged       uint64                 `protobuf:"varint,4,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
-	Lost               uint64                 `protobuf:"varint,5,opt,name=lost,proto3" json:"lost,omitempty"`
-	FlashBytes         uint64                 `protobuf:"varint,6,opt,name=flash_bytes,json=flashBytes,proto3" json:"flash_bytes,omitempty"`
-	BufferedRamBytes   uint64                 `protobuf:"varint,7,opt,name=buffered_ram_bytes,json=bufferedRamBytes,proto3" json:"buffered_ram_bytes,omitempty"`
-	BufferedFlashBytes uint64                 `protobuf:"varint,8,opt,name=buffered_flash_bytes,json=bufferedFlashBytes,proto3" json:"buffered_flash_bytes,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Taken from the box.
+	Readings uint64 `protobuf:"varint,1,opt,name=readings,proto3" json:"readings,omitempty"`
+	// Reports made, of both lanes.
+	Reports uint64 `protobuf:"varint,2,opt,name=reports,proto3" json:"reports,omitempty"`
+	// Reports handed to the connection, each time.
+	Published uint64 `protobuf:"varint,3,opt,name=published,proto3" json:"published,omitempty"`
+	// Reports that left the box because an Ack covered them: of both lanes, of
+	// earlier runs too.
+	Acknowledged uint64 `protobuf:"varint,4,opt,name=acknowledged,proto3" json:"acknowledged,omitempty"`
+	// Reports dropped; not those thinned or withdrawn.
+	Lost uint64 `protobuf:"varint,5,opt,name=lost,proto3" json:"lost,omitempty"`
+	// Written.
+	FlashBytes uint64 `protobuf:"varint,6,opt,name=flash_bytes,json=flashBytes,proto3" json:"flash_bytes,omitempty"`
+	// Levels: what is held now.
+	BufferedRamBytes   uint64 `protobuf:"varint,7,opt,name=buffered_ram_bytes,json=bufferedRamBytes,proto3" json:"buffered_ram_bytes,omitempty"`
+	BufferedFlashBytes uint64 `protobuf:"varint,8,opt,name=buffered_flash_bytes,json=bufferedFlashBytes,proto3" json:"buffered_flash_bytes,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -1450,7 +1462,8 @@ func (x *LaneAck) GetRanges() []*Range {
 type Ack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Lanes []*LaneAck             `protobuf:"bytes,1,rep,name=lanes,proto3" json:"lanes,omitempty"`
-	// Seconds that the box must at least wait before its next connection.
+	// Seconds that the box must at least wait before its next connection, at
+	// most 24 hours. 0 cancels what an earlier Ack asked for.
 	RetryAfterS   uint32 `protobuf:"varint,2,opt,name=retry_after_s,json=retryAfterS,proto3" json:"retry_after_s,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -2,6 +2,8 @@ package wire_test
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -24,7 +26,7 @@ var update = flag.Bool("update", false, "write the golden vectors anew")
 // decoder in Python is held to the same files.
 type vector struct {
 	About string `json:"about"`
-	Kind  string `json:"kind"` // "columns", "summary" or "report"
+	Kind  string `json:"kind"` // "columns", "summary", "report", "event", "status" or "ack"
 	Body  string `json:"body"` // hexadecimal
 	Want  any    `json:"want"`
 }
@@ -49,23 +51,6 @@ type goldenSummary struct {
 	Mean     int64        `json:"mean"`
 	Max      int64        `json:"max"`
 	Last     int64        `json:"last"`
-}
-
-type goldenSection struct {
-	Purpose  catalogue.Purpose `json:"purpose"`
-	Fidelity wire.Fidelity     `json:"fidelity"`
-	Body     any               `json:"body"`
-}
-
-type goldenReport struct {
-	Box      string          `json:"box"`
-	Run      uint64          `json:"run"`
-	Lane     wire.Lane       `json:"lane"`
-	Sequence uint64          `json:"sequence"`
-	OpenedMS int64           `json:"opened_ms"`
-	SealedMS int64           `json:"sealed_ms"`
-	WallMS   int64           `json:"wall_at_boot_ms"`
-	Sections []goldenSection `json:"sections"`
 }
 
 // decoded returns what the body of a vector holds, as the vector writes it.
@@ -110,24 +95,7 @@ func decoded(t *testing.T, kind string, body []byte) any {
 		}
 		return all
 	}
-	r, err := wire.ParseReport(body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := goldenReport{
-		r.Box, r.Run.ID, r.Lane, r.Sequence, r.Opened.Milliseconds(), r.Sealed.Milliseconds(), r.Clock.WallAtBoot.UnixMilli(), nil,
-	}
-	for _, s := range r.Sections {
-		var body any = hex.EncodeToString(s.Body)
-		switch s.Fidelity {
-		case wire.Columns:
-			body = decoded(t, "columns", s.Body)
-		case wire.Summary:
-			body = decoded(t, "summary", s.Body)
-		}
-		g.Sections = append(g.Sections, goldenSection{s.Purpose, s.Fidelity, body})
-	}
-	return g
+	return decodedMessage(t, kind, body)
 }
 
 // every returns n times from start on, interval apart.
@@ -275,16 +243,9 @@ func goldenVectors(t *testing.T) map[string]vector {
 			add("summary-"+name, in.about, "summary", e.AppendSummary(nil, in.tables))
 		}
 	}
-	worked := goldenInputs()["worked"].tables
-	b := wire.AppendHeader(nil, wire.Header{
-		Box: "lb-000000000001", Run: wire.Run{ID: 0x0123456789abcdef, Counter: 3, KernelBoot: 0xcafe},
-		Lane: wire.Windows, Sequence: 42, Consent: wire.Consent{PolicyVersion: 2, Purposes: 1<<1 | 1<<2},
-		Catalogue: 0x12345678, Opened: time.Hour - 5*time.Second, Sealed: time.Hour + 35*time.Second,
-	})
-	b = wire.AppendSection(b, catalogue.Essential, wire.Columns, e.AppendColumns(nil, worked, false))
-	b = wire.AppendSection(b, catalogue.Support, wire.Summary, e.AppendSummary(nil, worked))
-	b = wire.AppendClock(b, wire.Clock{WallAtBoot: time.UnixMilli(1_790_000_000_123), Quality: wire.ClockSynchronised})
-	add("report", "a report of two sections", "report", b)
+	for name, m := range goldenMessages(e.AppendColumns, e.AppendSummary) {
+		add(name, m.about, m.kind, m.body)
+	}
 	return all
 }
 
@@ -334,6 +295,44 @@ func TestSpecificationIsOfTheCode(t *testing.T) {
 	} {
 		if !bytes.Contains(page, []byte(want)) {
 			t.Errorf("SPEC.md does not have %q", want)
+		}
+	}
+}
+
+// TestCatalogueHashIsOfWhatIsPrinted: the hash is what SPEC.md says, of the
+// array that the agent prints, and the page names every field of it.
+func TestCatalogueHashIsOfWhatIsPrinted(t *testing.T) {
+	var printed, compact bytes.Buffer
+	if err := catalogue.WriteJSON(&printed); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Hash    string
+		Metrics json.RawMessage
+	}
+	if err := json.Unmarshal(printed.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Compact(&compact, got.Metrics); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(compact.Bytes())
+	if hash := binary.BigEndian.Uint32(sum[:4]); hash != catalogue.Hash() || hex.EncodeToString(sum[:4]) != got.Hash {
+		t.Errorf("hash of what is printed: %08x; want %08x, printed %s", hash, catalogue.Hash(), got.Hash)
+	}
+	page, err := os.ReadFile("SPEC.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []map[string]any
+	if err := json.Unmarshal(got.Metrics, &rows); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		for field := range row {
+			if !bytes.Contains(page, []byte("| `"+field+"` |")) {
+				t.Errorf("SPEC.md does not have the catalogue's field %q", field)
+			}
 		}
 	}
 }

@@ -21,7 +21,8 @@
 //  5. A damaged, foreign, full, locked, read-only or absent directory stops
 //     nothing: what is there is set aside (one file at most), what can be
 //     read of it is taken over, or the store works in memory; Condition says
-//     which.
+//     which. A directory that cannot be opened is tried again every five
+//     minutes, and takes over what is in memory once it can.
 //  6. Config.FlashDailyBytes is a hard limit for 24 hours of running. Commits
 //     of windows stretch to fit it, an eighth is kept for events, and every
 //     byte that bbolt writes is counted, with what ext4 writes for itself

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -441,8 +442,11 @@ func isFull(err error) bool { return errors.Is(err, berrors.ErrMaxSizeReached) }
 
 // describe makes a reason for people out of an error of the file system.
 func describe(err error) string {
-	if errors.Is(err, berrors.ErrTimeout) {
-		return "in use by another process"
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return errLocked.Error()
+	case errors.Is(err, syscall.EROFS):
+		return "read-only"
 	}
 	return fmt.Sprint(err)
 }

@@ -53,11 +53,26 @@ func (s *Store) appendEvent(r Report, settled []Loss) error {
 
 // Tick writes what is due: windows older than Config.SpillAfter, events that
 // could not be written before, deletions. It returns nil when nothing was due,
-// and the cause when the flash could not be written.
+// and the cause when the flash could not be written. A directory that could
+// not be opened is tried again every five minutes; Tick may then take
+// Options.OpenTimeout, and Condition says what came of it.
 func (s *Store) Tick() error {
 	defer s.tell()
+	late := s.reopen()
 	s.io.Lock()
 	defer s.io.Unlock()
+	if s.flash == nil {
+		return nil
+	}
+	if late {
+		// The index of what was found counts too, but what is due may go to
+		// flash before anything is dropped for it.
+		defer func() {
+			s.mu.Lock()
+			s.relieveRAM()
+			s.mu.Unlock()
+		}()
+	}
 	at, ok := s.NextSpill()
 	if !ok || at > s.opt.Now() {
 		return nil
@@ -82,19 +97,28 @@ func (s *Store) Tick() error {
 }
 
 // Spill writes everything that is in memory: before a stop, an update, or when
-// power may go. ErrNotDurable says that something stayed in memory.
+// power may go. ErrNotDurable says that something stayed in memory. Where the
+// configuration wants everything in memory, Spill does nothing.
 func (s *Store) Spill(reason string) error {
 	defer s.tell()
 	s.io.Lock()
 	defer s.io.Unlock()
+	if s.off() {
+		return nil
+	}
 	if err := s.drain(allWindows, reason); err != nil {
 		return fmt.Errorf("spill: %w: %s", ErrNotDurable, err.Error())
 	}
 	return nil
 }
 
+// off reports whether the configuration wants everything in memory.
+func (s *Store) off() bool { return s.Condition().State == Off }
+
 // Close writes what is in memory and closes the store. ErrNotDurable says that
-// something was lost with the memory. The second call does nothing.
+// something was lost with the memory. Where the configuration wants everything
+// in memory that is no error: the log says how much it was, and Stats goes on
+// to. The second call does nothing.
 func (s *Store) Close() error {
 	defer s.tell()
 	s.io.Lock()
@@ -106,13 +130,22 @@ func (s *Store) Close() error {
 	}
 	s.mu.Unlock()
 
-	err := s.drain(allWindows, "close")
+	off := s.off()
+	var err error
+	if !off {
+		err = s.drain(allWindows, "close")
+	}
 	s.mu.Lock()
 	s.closed = true
-	if left := s.index[0].inRAM + s.index[1].inRAM; left > 0 && err != nil {
+	events, windows := s.index[Events-1].inRAM, s.index[Windows-1].inRAM
+	s.mu.Unlock()
+	close(s.gone)
+	switch left := events + windows; {
+	case left > 0 && off:
+		s.opt.Log.Info("reports ended with the memory", "events", events, "windows", windows)
+	case left > 0 && err != nil:
 		err = fmt.Errorf("close: %w: %d reports: %s", ErrNotDurable, left, err.Error())
 	}
-	s.mu.Unlock()
 
 	s.view.Lock()
 	defer s.view.Unlock()
@@ -131,8 +164,11 @@ func (s *Store) Close() error {
 func (s *Store) NextSpill() (at time.Duration, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || !s.attached {
+	if s.closed {
 		return 0, false
+	}
+	if !s.attached {
+		return s.openAt, s.absent
 	}
 	now := s.opt.Now()
 	s.account.advance(now)

@@ -26,7 +26,8 @@ type State uint8
 const (
 	// OK: reports reach the flash.
 	OK State = iota
-	// Off: the configuration wants everything in memory.
+	// Off: the configuration wants everything in memory. What is there ends
+	// with it: Spill and Close have nothing to do.
 	Off
 	// Reset: what was found was damaged, foreign or of a newer version; a
 	// fresh store took its place, with what could be read of the old one.
@@ -77,10 +78,14 @@ type Options struct {
 	OnCondition func(Condition)
 	// OpenTimeout is how long Open waits for the flash; 0 stands for 30 s.
 	OpenTimeout time.Duration
+
+	// open is openStore, but for tests of a flash that hangs.
+	open func(*os.Root, Config) (*opened, error)
 }
 
 const (
-	// retryAfter is how long the flash is left alone after an error.
+	// retryAfter is how long the flash is left alone after an error, and a
+	// directory that could not be opened.
 	retryAfter = 5 * time.Minute
 	// ackDelay is how long reports that were acknowledged may stay on flash;
 	// ackBatch is how many make a commit worth while.
@@ -101,6 +106,7 @@ type Store struct {
 	opt Options
 
 	appended, due chan struct{}
+	gone          chan struct{} // closed by Close
 
 	// io is held by whoever writes to flash or replaces the database.
 	io     sync.Mutex
@@ -123,9 +129,16 @@ type Store struct {
 	withdrawn uint32
 	// attached mirrors flash != nil.
 	attached bool
-	last     [lanes]Key
-	cond     Condition
-	news     []Condition // not yet told to OnCondition
+	// absent: the directory could not be opened in this run. Tick tries again
+	// from openAt on; opening is an attempt that has not come back yet, and
+	// owed are the purposes, bit p, to be deleted from flash once it is there.
+	absent  bool
+	openAt  time.Duration
+	opening <-chan attempt
+	owed    uint32
+	last    [lanes]Key
+	cond    Condition
+	news    []Condition // not yet told to OnCondition
 	// The flash failed: nothing is tried before retryAt. Tick had nothing it
 	// could do: it is not called for before tickAfter.
 	retryAt, tickAfter time.Duration
@@ -142,7 +155,8 @@ type counts struct {
 }
 
 // Open opens the store in o.Dir. It never fails: what is wrong with the
-// directory is in Condition, and the store then works in memory.
+// directory is in Condition, and the store then works in memory; Tick tries
+// again every five minutes.
 func Open(cfg Config, o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -150,10 +164,14 @@ func Open(cfg Config, o Options) *Store {
 	if o.OpenTimeout == 0 {
 		o.OpenTimeout = 30 * time.Second
 	}
+	if o.open == nil {
+		o.open = openStore
+	}
 	s := &Store{
 		cfg: cfg, opt: o,
 		appended: make(chan struct{}, 1),
 		due:      make(chan struct{}, 1),
+		gone:     make(chan struct{}),
 		index:    newIndex(),
 		account:  account{limit: cfg.FlashDailyBytes, boot: o.KernelBoot},
 	}
@@ -162,84 +180,14 @@ func Open(cfg Config, o Options) *Store {
 		s.cond = Condition{State: Off, Reason: "kept in memory by configuration"}
 		return s
 	}
-	s.openDir()
+	s.absent = true
+	s.reopen()
+	s.news = nil // for Open, it is the first condition and not a change
 	if s.cond.State != OK {
 		o.Log.Warn("buffer not as it was left", "state", s.cond.State.String(),
 			"reason", s.cond.Reason, "set_aside", s.cond.SetAside, "lost", s.cond.Lost)
 	}
 	return s
-}
-
-// openDir takes over what is in the directory. The work is done in a goroutine
-// because a flash that hangs must not hold up the agent.
-func (s *Store) openDir() {
-	type result struct {
-		o   *opened
-		err error
-	}
-	ch := make(chan result)
-	gaveUp := make(chan struct{})
-	go func() {
-		var r result
-		r.err = guard(func() (err error) {
-			if err := os.MkdirAll(s.opt.Dir, 0o700); err != nil {
-				return err
-			}
-			root, err := os.OpenRoot(s.opt.Dir)
-			if err != nil {
-				return err
-			}
-			if r.o, err = openStore(root, s.cfg); err != nil {
-				return errors.Join(err, root.Close())
-			}
-			return nil
-		})
-		select {
-		case ch <- r:
-		case <-gaveUp:
-			if r.err == nil {
-				_ = r.o.flash.close(false)
-			}
-		}
-	}()
-	timeout := time.NewTimer(s.opt.OpenTimeout)
-	defer timeout.Stop()
-	select {
-	case r := <-ch:
-		if r.err != nil {
-			s.cond = Condition{State: Unavailable, Reason: describe(r.err)}
-			return
-		}
-		s.adopt(r.o)
-	case <-timeout.C:
-		close(gaveUp)
-		s.cond = Condition{State: Unavailable, Reason: fmt.Sprintf("not opened within %v", s.opt.OpenTimeout)}
-	}
-}
-
-// adopt takes over what openStore found.
-func (s *Store) adopt(o *opened) {
-	s.flash, s.index, s.cond = o.flash, o.index, o.cond
-	s.attached = true
-	s.ledger.losses = o.losses
-	s.account.decode(o.account)
-	s.book(o.written)
-	for _, k := range o.drops {
-		s.drops = append(s.drops, doom{Key: k})
-		s.ledger.add(k, Damaged)
-		s.counts.damaged++
-	}
-	for _, k := range o.thins {
-		s.thins = append(s.thins, doom{Key: k})
-		s.ledger.add(k, Thinned)
-		s.counts.thinned++
-	}
-	s.dropsSince = s.account.at
-	for i := range s.index {
-		if n := len(s.index[i].entries); n > 0 {
-			s.last[i] = s.index[i].key(n - 1)
-		}
-	}
 }
 
 // book counts bytes written to flash.

@@ -11,7 +11,7 @@ import (
 // Withdraw deletes what was collected for p, in memory and on flash, now, and
 // overwrites the pages where it was. A report that is left without a section
 // goes as a whole. If the flash fails, Next hides the sections, Tick tries
-// again, and the error says so. The daily budget does not hold this up.
+// again, and the error says so; so it does while the flash cannot be opened. The daily budget does not hold this up.
 func (s *Store) Withdraw(p catalogue.Purpose) error {
 	defer s.tell()
 	s.io.Lock()
@@ -20,11 +20,17 @@ func (s *Store) Withdraw(p catalogue.Purpose) error {
 	for i := range s.index {
 		s.withdrawRAM(&s.index[i], p)
 	}
-	if s.attached {
+	var later error
+	switch {
+	case s.attached:
 		s.withdrawn |= 1 << p
+	case s.absent:
+		// Not hidden: what comes to memory after this was allowed again.
+		s.owed |= 1 << p
+		later = errors.New("withdraw: not deleted from flash yet: " + s.cond.Reason)
 	}
 	s.mu.Unlock()
-	return s.retryWithdrawals()
+	return errors.Join(s.retryWithdrawals(), later)
 }
 
 func (s *Store) withdrawRAM(x *laneIndex, p catalogue.Purpose) {

@@ -16,8 +16,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +31,14 @@ import (
 
 // maxBytes bounds the file before it is read.
 const maxBytes = 256 << 10
+
+const (
+	// socketName is that of the control socket in Box.RunDir.
+	socketName = "agent.sock"
+	// maxSocketName is the room for a name, without the NUL behind it, in the
+	// kernel's struct sockaddr_un (include/uapi/linux/un.h).
+	maxSocketName = 107
+)
 
 // Config is the whole configuration, as the TOML file spells it.
 type Config struct {
@@ -52,7 +60,8 @@ type Box struct {
 	ID string `toml:"id"`
 	// StateDir is on flash: the store of reports, the count of starts.
 	StateDir string `toml:"state_dir"`
-	// RunDir is in memory: the control socket.
+	// RunDir is in memory: the control socket. The socket's name, RunDir in
+	// front, has at most 107 bytes.
 	RunDir string `toml:"run_dir"`
 	// MemoryLimit is the soft limit, in bytes, of all memory that the Go
 	// runtime manages (GOMEMLIMIT).
@@ -104,7 +113,7 @@ func Default() Config {
 // An UnknownKeysError says that a configuration is good but for keys that the
 // agent does not know and goes without.
 type UnknownKeysError struct {
-	// Keys of the file; those of sources that the agent does not have are last.
+	// Keys of the file, in its order.
 	Keys []string
 }
 
@@ -145,7 +154,8 @@ func Load(name string, sources []string) (Config, error) {
 // Parse is Load for the text of a file.
 func Parse(text string, sources []string) (Config, error) {
 	c := Default()
-	md, err := toml.Decode(text, &c)
+	r := reader{sources: sources}
+	keys, err := r.decode(text, &c)
 	if err != nil {
 		if pe, ok := errors.AsType[toml.ParseError](err); ok {
 			if pe.LastKey != "" {
@@ -155,16 +165,9 @@ func Parse(text string, sources []string) (Config, error) {
 		}
 		return Config{}, err
 	}
-	unknown := &UnknownKeysError{}
-	for _, k := range md.Undecoded() {
-		unknown.Keys = append(unknown.Keys, k.String())
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Sampling.Intervals)) {
-		if !slices.Contains(sources, name) {
-			unknown.Keys = append(unknown.Keys, "sampling.intervals."+name)
-		}
-	}
-	errs := c.validate()
+	errs := append(r.errs, c.validate(r.wrong)...)
+	slices.SortStableFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	unknown := &UnknownKeysError{Keys: keys}
 	if len(unknown.Keys) > 0 && len(errs) > 0 {
 		errs = append([]error{errors.New(unknown.Error())}, errs...)
 	}
@@ -188,33 +191,27 @@ func (c Config) Unknown() []string { return c.unknown }
 // that the configuration was read from.
 func (c Config) Hash() uint32 { return c.hash }
 
-// Missing names the files that the configuration speaks of and that cannot be
-// read: the agent runs without them, but reaches no backend.
-func (c Config) Missing() []string {
-	var missing []string
-	for _, f := range []struct{ key, name string }{
-		{"uplink.ca_file", c.Uplink.CAFile},
-		{"uplink.cert_file", c.Uplink.CertFile},
-		{"uplink.key_file", c.Uplink.KeyFile},
-	} {
-		if f.name == "" {
-			continue
-		}
-		r, err := os.Open(f.name)
-		if err != nil {
-			missing = append(missing, fmt.Sprintf("%s: %v", f.key, err))
-			continue
-		}
-		r.Close()
+// Notes says, each with its key, what is wrong at this time with the files that
+// the configuration names and with the box's name in its certificate: the agent
+// runs with that, but its broker may not take it.
+func (c Config) Notes(now time.Time) []string {
+	var notes []string
+	if c.Box.ID == "" && c.Uplink.CertFile == "" {
+		notes = append(notes, "box.id: empty, and there is no uplink.cert_file to take it from")
 	}
-	return missing
+	for _, err := range c.Uplink.CheckCredentials(c.Box.ID, now) {
+		notes = append(notes, "uplink."+err.Error())
+	}
+	return notes
 }
 
 // Interval returns the configured interval of a source; 0 stands for its
 // default.
 func (c Config) Interval(source string) time.Duration { return c.Sampling.Intervals[source] }
 
-func (c Config) validate() []error {
+// validate reports every problem but those of keys whose value is wrong and was
+// not taken.
+func (c Config) validate(wrong map[string]bool) []error {
 	var errs []error
 	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
 	if c.Box.StateDir == "" {
@@ -223,11 +220,17 @@ func (c Config) validate() []error {
 	if c.Box.RunDir == "" {
 		bad("box.run_dir: must not be empty")
 	}
+	if n := len(filepath.Join(c.Box.RunDir, socketName)); n > maxSocketName {
+		bad("box.run_dir: %d bytes too long: with /%s behind it, at most %d are a name of a socket", n-maxSocketName, socketName, maxSocketName)
+	}
 	if c.Box.ID != "" && !ValidBoxID(c.Box.ID) {
 		bad("box.id: %q: only letters, digits, - and _, at most 64", c.Box.ID)
 	}
-	if c.Box.MemoryLimit < 8<<20 {
-		bad("box.memory_limit: %d is below 8388608: the agent would do little but collect garbage", c.Box.MemoryLimit)
+	switch limit := c.Box.MemoryLimit; {
+	case limit < 8<<20:
+		bad("box.memory_limit: %d is below 8388608: the agent would do little but collect garbage", limit)
+	case c.Buffer.RAMBytes > limit/2 && !wrong["box.memory_limit"]:
+		bad("buffer.ram_bytes: %d is more than half of box.memory_limit, %d", c.Buffer.RAMBytes, limit)
 	}
 	for _, err := range split(errOf(consent.Parse(c.Consent.Purposes))) {
 		bad("consent.purposes: %w", err)
@@ -249,8 +252,10 @@ func (c Config) validate() []error {
 	for _, err := range split(c.Uplink.Validate()) {
 		bad("uplink.%w", err)
 	}
-	slices.SortStableFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errs
+	return slices.DeleteFunc(errs, func(err error) bool {
+		key, _, _ := strings.Cut(err.Error(), ": ")
+		return wrong[key]
+	})
 }
 
 // ValidBoxID tells whether id can be one level of an MQTT topic, one token of

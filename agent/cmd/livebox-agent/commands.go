@@ -30,9 +30,12 @@ the network, the backend or the store.`
 	longSample = `Ask every source of this box once, show what it gives, and say of the others
 why they give nothing. Nothing is sent or stored. Only sources whose purpose is
 granted are asked: by the configuration, or by --grant in a laboratory.`
-	longCheck = `Read the configuration and report every problem in it, each with its key. Exit
-status 0 means that it is good. The agent itself runs with keys that it does not
-know, and says so; any other problem keeps it from starting.`
+	longCheck = `Read the configuration and the certificates that it names, and report every
+problem in them, each with its key. Exit status 0 means that the configuration has
+no error. Notes say what the agent starts without, but what may keep it from its
+broker: certificates that are absent, unfit or out of date. The agent itself also
+runs with keys that it does not know, and says so; any other problem keeps it from
+starting.`
 	longStatus = `Ask the running agent what it does: what it measures, holds and has delivered,
 and which states are not as they should be.`
 	longBuffer = `Show what the store of reports holds, without changing it. The agent must not be
@@ -92,10 +95,14 @@ func cmdCheckConfig(_ context.Context, e env, fs *flag.FlagSet, args []string) e
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "%s is good: consent %s, a report every %v, %d B of memory and %d B of flash for reports\n",
-		*file, cfg.Consent.Set(), cfg.Sampling.Window, cfg.Buffer.RAMBytes, cfg.Buffer.FlashBytes)
-	for _, m := range cfg.Missing() {
-		fmt.Fprintln(e.stdout, "note:", m)
+	notes, verdict := cfg.Notes(time.Now()), "is good"
+	if len(notes) > 0 {
+		verdict = "has no error, but its broker may not be reached, see the notes"
+	}
+	fmt.Fprintf(e.stdout, "%s %s: consent %s, a report every %v, %d B of memory and %d B of flash for reports\n",
+		*file, verdict, cfg.Consent.Set(), cfg.Sampling.Window, cfg.Buffer.RAMBytes, cfg.Buffer.FlashBytes)
+	for _, n := range notes {
+		fmt.Fprintln(e.stdout, "note:", n)
 	}
 	return nil
 }

@@ -2,11 +2,20 @@ package main
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // agentRun runs the program with these arguments.
@@ -57,6 +66,7 @@ func TestCommandLine(t *testing.T) {
 		{"version", []string{"version"}, exitOK, "livebox-agent " + version, ""},
 		{"catalogue", []string{"catalogue"}, exitOK, "DeviceInfo.UpTime", ""},
 		{"catalogue as markdown", []string{"catalogue", "--markdown"}, exitOK, "| 1 | `DeviceInfo.UpTime`", ""},
+		{"files that are missing are no good", []string{"check-config", "--config", good}, exitOK, " has no error, but its broker may not be reached", ""},
 		{"good configuration", []string{"check-config", "--config", good}, exitOK, "consent essential", ""},
 		{"files that are missing are said", []string{"check-config", "--config", good}, exitOK, "uplink.cert_file", ""},
 		{"bad configuration, every key", []string{"check-config", "--config", bad}, exitFailure, "", "uplink.windwo: unknown key"},
@@ -74,6 +84,59 @@ func TestCommandLine(t *testing.T) {
 			if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
 				t.Errorf("livebox-agent %q = %d; want %d\nstdout (want %q): %s\nstderr (want %q): %s",
 					tt.args, code, tt.code, tt.stdout, stdout, tt.stderr, stderr)
+			}
+		})
+	}
+}
+
+// writePair writes a certificate of that name, its own authority, and its key.
+func writePair(t *testing.T, dir, name string) (cert, key string) {
+	t.Helper()
+	secret, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	certDER, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, &secret.PublicKey, secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	for file, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: certDER}, key: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func TestCheckConfigReadsTheCertificates(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, "box1")
+	_, foreign := writePair(t, dir, "box2")
+	for _, tt := range []struct{ name, id, key, want string }{
+		{"good", "box1", key, ""},
+		{"named by the certificate", "", key, ""},
+		{"key of another", "box1", foreign, "note: uplink.cert_file " + cert + " with key_file " + foreign + ": tls: "},
+		{"certificate of another", "box3", key, `note: uplink.cert_file ` + cert + `: common name "box1" is not the name of the box, "box3"`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text := fmt.Sprintf("[box]\nid = %q\n[uplink]\nbroker = \"tls://cem.example:8883\"\nca_file = %q\ncert_file = %q\nkey_file = %q\n", tt.id, cert, cert, tt.key)
+			file := filepath.Join(t.TempDir(), "agent.toml")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			code, stdout, stderr := agentRun(t, "check-config", "--config", file)
+			notes := strings.Count(stdout, "note: ")
+			if good := tt.want == ""; code != exitOK || strings.Contains(stdout, "is good") != good || good != (notes == 0) || notes > 1 || !strings.Contains(stdout, tt.want) {
+				t.Errorf("check-config = %d, want %q in\n%s%s", code, tt.want, stdout, stderr)
 			}
 		})
 	}

@@ -25,9 +25,12 @@ func good() outcome {
 			Totals: cem.Totals{Readings: 100, Reports: 5, Bytes: 75},
 			Status: &telemetrypb.Status{CleanStop: true, Counters: &telemetrypb.Counters{Readings: 100, Acknowledged: 5}},
 		},
-		last: &agent.Snapshot{Sources: []agent.SnapshotSource{
-			{Name: "system", State: "working"}, {Name: "radios", State: "absent", Reason: "no radio"},
-		}},
+		last: &agent.Snapshot{
+			Counters: agent.SnapshotCounters{Acknowledged: 4, AcknowledgedWindows: 3},
+			Sources: []agent.SnapshotSource{
+				{Name: "system", State: "working"}, {Name: "radios", State: "absent", Reason: "no radio"},
+			},
+		},
 		dir: "build/run",
 	}
 }
@@ -43,13 +46,16 @@ func TestSuccessMeansDecodedAndAcknowledged(t *testing.T) {
 		{name: "too short", want: "3s is too short for a window of 5s", harm: func(o *outcome) {
 			o.state.Readings, o.ran = 0, 3*time.Second
 		}},
-		{name: "nothing acknowledged", want: "nothing was acknowledged", harm: func(o *outcome) {
+		{name: "nothing acknowledged", want: "no readings were acknowledged", harm: func(o *outcome) {
 			o.state.Status.Counters.Acknowledged = 0
+			o.last.Counters = agent.SnapshotCounters{}
 		}},
-		{name: "acknowledged by the last answer only", want: "did not report a clean stop", harm: func(o *outcome) {
-			o.state.Status, o.last.Counters.Acknowledged = nil, 5
+		{name: "only events acknowledged", want: "no readings were acknowledged", harm: func(o *outcome) {
+			o.state.Status.Counters.Acknowledged = 1
+			o.last.Counters = agent.SnapshotCounters{Acknowledged: 1}
 		}},
-		{name: "no status and no answer", want: "nothing was acknowledged", harm: func(o *outcome) {
+		{name: "no final status", want: "did not report a clean stop", harm: func(o *outcome) { o.state.Status = nil }},
+		{name: "no status and no answer", want: "no readings were acknowledged", harm: func(o *outcome) {
 			o.state.Status, o.last = nil, nil
 		}},
 		{name: "ended by itself", want: "ended by itself after 30s (exit status 2)", harm: func(o *outcome) {

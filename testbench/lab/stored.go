@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -30,6 +33,25 @@ type Message struct {
 // broker of the lab in dir has stored, oldest first. The lab may be running: a
 // copy is read. What is written meanwhile may be missing.
 func Stored(ctx context.Context, dir string, last uint64) ([]Message, error) {
+	return stored(ctx, dir, broker.StreamTelemetry, last)
+}
+
+// Statuses returns the last status of each box, in the order of their topics,
+// that the broker of the lab in dir has stored; as Stored does, of a copy.
+func Statuses(ctx context.Context, dir string) ([]Message, error) {
+	all, err := stored(ctx, dir, broker.StreamStatus, 0)
+	if err != nil {
+		return nil, err
+	}
+	newest := make(map[string]Message)
+	for _, m := range all {
+		newest[m.Topic] = m
+	}
+	return slices.SortedFunc(maps.Values(newest), func(a, b Message) int { return strings.Compare(a.Topic, b.Topic) }), nil
+}
+
+// stored returns the last messages of a stream of the lab in dir.
+func stored(ctx context.Context, dir, stream string, last uint64) ([]Message, error) {
 	from := filepath.Join(dir, "broker")
 	if _, err := os.Stat(from); err != nil {
 		return nil, fmt.Errorf("no lab has run in %s: %w", dir, err)
@@ -62,16 +84,16 @@ func Stored(ctx context.Context, dir string, last uint64) ([]Message, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	return read(ctx, conn, last)
+	return read(ctx, conn, stream, last)
 }
 
-// read returns the last messages of the telemetry stream.
-func read(ctx context.Context, conn *nats.Conn, last uint64) ([]Message, error) {
+// read returns the last messages of the stream of that name.
+func read(ctx context.Context, conn *nats.Conn, name string, last uint64) ([]Message, error) {
 	js, err := jetstream.New(conn)
 	if err != nil {
 		return nil, fmt.Errorf("open JetStream: %w", err)
 	}
-	stream, err := js.Stream(ctx, broker.StreamTelemetry)
+	stream, err := js.Stream(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("open stream: %w", err)
 	}

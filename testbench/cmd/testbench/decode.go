@@ -28,6 +28,8 @@ also while the lab runs:
   RUN_SECONDS=30 make run
   go run ./testbench/cmd/testbench decode --dir build/run --last 1
 
+With --dir and --status it is the last status of each box.
+
 What can be decoded is printed; where something cannot, the reason is given and
 the exit status is 1.`
 
@@ -37,8 +39,8 @@ const maxMessage = 1 << 20
 
 func cmdDecode(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
 	asJSON := fs.Bool("json", false, "print JSON")
-	status := fs.Bool("status", false, "the message is a status, not a report")
-	dir := fs.String("dir", "", "read the stored reports of the lab in this `directory`")
+	status := fs.Bool("status", false, "a status, not a report")
+	dir := fs.String("dir", "", "read what the lab in this `directory` has stored")
 	last := fs.Uint64("last", 0, "with --dir: so `many` of the last reports; 0 prints all")
 	if err := parse(fs, args, 1); err != nil {
 		return err
@@ -54,10 +56,13 @@ func cmdDecode(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 		}
 		return show(e.stdout, b)
 	}
-	if fs.NArg() > 0 || *status {
-		return usage(fs, "--dir: holds reports, and takes the place of a file")
+	if fs.NArg() > 0 {
+		return usage(fs, "--dir: takes the place of a file")
 	}
-	messages, err := lab.Stored(ctx, *dir, *last)
+	if *status && *last > 0 {
+		return usage(fs, "--last: counts reports; of statuses the last of each box is printed")
+	}
+	messages, err := read(ctx, *dir, *status, *last)
 	if err != nil {
 		return err
 	}
@@ -75,6 +80,14 @@ func cmdDecode(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// read returns the last status of each box of a lab, or its last reports.
+func read(ctx context.Context, dir string, status bool, last uint64) ([]lab.Message, error) {
+	if status {
+		return lab.Statuses(ctx, dir)
+	}
+	return lab.Stored(ctx, dir, last)
 }
 
 // printer returns the function that prints such a message.

@@ -94,6 +94,7 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		{name: "too large", stdin: make([]byte, maxMessage+1), code: exitFailure, want: "larger than"},
 		{name: "no lab", args: []string{"--dir", "nowhere"}, code: exitFailure, want: "no lab has run"},
 		{name: "last without a lab", args: []string{"--last", "1"}, code: exitUsage, want: "only with --dir"},
+		{name: "last of statuses", args: []string{"--dir", "x", "--status", "--last", "2"}, code: exitUsage, want: "last of each box"},
 		{name: "lab and file", args: []string{"--dir", "x", "file"}, code: exitUsage, want: "takes the place"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -131,6 +132,17 @@ func TestDecodeReadsALab(t *testing.T) {
 	if code != exitFailure || strings.Count(out, "== cem/v1/box1/telemetry") != 3 || strings.Count(out, "4711") != 2 ||
 		!strings.Contains(text, "message 2: ") {
 		t.Errorf("exit status %d, message %q, output\n%s\nwant two of three, and which is damaged", code, text, out)
+	}
+	for _, version := range []string{"1.2.3", "4.5.6"} {
+		changed := l.CEM.Changed()
+		if err := conn.Publish("cem.v1.box1.status", wire.AppendStatus(nil, wire.Status{Box: "box1", Version: version})); err != nil {
+			t.Fatal(err)
+		}
+		<-changed
+	}
+	code, out, text = decoded(t, nil, "--dir", dir, "--status")
+	if code != exitOK || !strings.Contains(out, "== cem/v1/box1/status") || !strings.Contains(out, "version 4.5.6") || strings.Contains(out, "1.2.3") {
+		t.Errorf("exit status %d, message %q, output\n%s\nwant the last status", code, text, out)
 	}
 	code, out, text = decoded(t, nil, "--dir", dir, "--last", "1", "--json")
 	if code != exitOK || !json.Valid([]byte(out)) {

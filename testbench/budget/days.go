@@ -38,7 +38,7 @@ func (c coded) perReading() float64 { return float64(c.bodies) / float64(c.readi
 
 // code codes the trace in windows of rows, as the agent publishes them.
 func code(t *trace.Trace, rows int, lossless bool) coded {
-	encoder := wire.Encoder{Steps: trace.Steps}
+	encoder := wire.Encoder{}
 	c := coded{readings: t.Readings()}
 	var body, report []byte
 	for i, w := range t.Windows(rows) {

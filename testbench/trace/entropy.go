@@ -3,6 +3,8 @@ package trace
 import (
 	"math"
 	"math/bits"
+
+	"livebox-agent/uplink/wire"
 )
 
 // Entropy estimates the bytes per reading below which no coder gets that
@@ -17,7 +19,7 @@ func Entropy(t *Trace) float64 {
 	total := 0.0
 	for _, s := range t.Sources {
 		for _, c := range s.Series {
-			_, counter := Steps(c.Metric)
+			_, counter := wire.Steps(c.Metric)
 			total += float64(len(c.Values)) * columnEntropy(c.Values, counter)
 		}
 	}

@@ -9,10 +9,6 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// Steps returns the step of a metric of the trace and whether it counts: the
-// catalogue's.
-func Steps(id catalogue.ID) (step int64, counter bool) { return wire.Steps(id) }
-
 // A Series is one column of the trace.
 type Series struct {
 	Metric   catalogue.ID

@@ -35,7 +35,7 @@ func TestTraceHasTheShapeItSays(t *testing.T) {
 			t.Errorf("%s: times are not in order", s.Name)
 		}
 		for _, c := range s.Series {
-			_, counter := Steps(c.Metric)
+			_, counter := wire.Steps(c.Metric)
 			if counter && !slices.IsSorted(c.Values) {
 				t.Errorf("%s %s: a counter falls", c.Name, c.Instance)
 			}

@@ -8,6 +8,8 @@
 //   - What the kernel does not say is absent, never zero.
 //   - Interfaces that come in crowds are left out by their kind, and no more
 //     than MaxInterfaces are reported.
+//   - No instance holds a hardware address: an interface that is named after
+//     one goes by its index.
 //   - An interface that vanishes costs only its own readings.
 //   - A steady round allocates nothing.
 //

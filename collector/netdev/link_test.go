@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/label"
 	"livebox-agent/collector/platform/kernel/netlink"
 )
 
@@ -177,17 +178,6 @@ func TestInterfacesThatComeInCrowdsAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestInstance(t *testing.T) {
-	for name, want := range map[string]string{
-		"eth0": "eth0", "pppoe-wan": "pppoe-wan", "br-lan.10": "br-lan.10", "réseau": "réseau",
-		"bad\xff": "#9", "bell\a": "#9",
-	} {
-		if got := instance(name, 9); got != want {
-			t.Errorf("instance(%q) = %q; want %q", name, got, want)
-		}
-	}
-}
-
 // Whatever the message is, parsing ends, and what it gives lies within the
 // message.
 func FuzzParse(f *testing.F) {
@@ -216,8 +206,8 @@ func FuzzParse(f *testing.F) {
 		if s := l.status(); s < 0 || s > catalogue.PortStatusLowerLayerDown {
 			t.Fatalf("status %d", s)
 		}
-		if instance(string(l.name), l.index) == "" {
-			t.Fatal("no instance")
+		if name := newTable(nil).add(string(l.name), l.index).instance; name == "" || label.HasAddress(name) {
+			t.Fatalf("instance %q", name)
 		}
 	})
 }

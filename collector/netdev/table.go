@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/counter"
+	"livebox-agent/collector/label"
 	"livebox-agent/collector/platform/kernel/netlink"
 )
 
@@ -55,7 +52,7 @@ type table struct {
 
 // A port is one interface.
 type port struct {
-	name     string
+	name     string // as the kernel has it: it must not be reported
 	instance string
 	// round is the last one in which it was there.
 	round uint64
@@ -205,7 +202,7 @@ func (t *table) add(name string, index int32) *port {
 		}
 		delete(t.ports, oldest.name)
 	}
-	p := &port{name: name, instance: instance(name, index)}
+	p := &port{name: name, instance: label.Interface(name, uint32(index))}
 	// An interface does not change its link hundreds of times in a round; a
 	// count that goes down is one that started again.
 	p.ups.MaxStep, p.downs.MaxStep = 1<<16, 1<<16
@@ -213,18 +210,9 @@ func (t *table) add(name string, index int32) *port {
 	return p
 }
 
-// instance returns the name of an interface as readings carry it. The kernel
-// allows names of any bytes but white space, colons and slashes; those that
-// would not print go by their index.
-func instance(name string, index int32) string {
-	if utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
-		return name
-	}
-	return "#" + strconv.Itoa(int(index))
-}
-
 // renew notes that another device has taken the name of p.
 func (p *port) renew() {
+	p.instance = label.Interface(p.name, uint32(p.link.index))
 	for i := range p.counters {
 		p.counters[i].Restart()
 	}

@@ -95,7 +95,7 @@ func (d *discovery) list(class, prefix, nameFile string) []place {
 	d.note(err)
 	var places []place
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), prefix) {
+		if !strings.HasPrefix(e.Name(), prefix) || hasAddress(e.Name()) {
 			continue
 		}
 		p := place{class: class, folder: filepath.Join(folder, e.Name())}
@@ -110,7 +110,7 @@ func (d *discovery) list(class, prefix, nameFile string) []place {
 			d.note(err)
 			continue
 		}
-		if p.name == "" || hasAddress(p.name) || hasAddress(p.path) {
+		if p.name == "" || hasAddress(p.name) || hasAddress(strings.TrimPrefix(p.path, d.root)) {
 			continue
 		}
 		places = append(places, p)

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/label"
 )
 
 // maxName bounds a sensor's name in bytes.
@@ -93,28 +94,9 @@ func clean(s string, max int) string {
 	return s
 }
 
-// hasAddress says whether s holds a hardware address: six pairs of hexadecimal
-// digits with one character between each two. The battery of a Bluetooth
-// device is a sensor of the box that has one in its name.
-func hasAddress(s string) bool {
-	const length = 6*3 - 1
-	for i := 0; i+length <= len(s); i++ {
-		if isAddress(s[i : i+length]) {
-			return true
-		}
-	}
-	return false
-}
-
-func isAddress(s string) bool {
-	for i := range len(s) {
-		digit := strings.IndexByte("0123456789abcdefABCDEF", s[i]) >= 0
-		if separator := i%3 == 2; separator && strings.IndexByte(":-_.", s[i]) < 0 || !separator && !digit {
-			return false
-		}
-	}
-	return true
-}
+// hasAddress says whether s holds a hardware address when it is a name: the
+// battery of a Bluetooth device is a sensor of the box that has one in its.
+func hasAddress(s string) bool { return label.HasAddress(clean(s, len(s))) }
 
 // names gives every sensor a name of its own.
 type names struct {

@@ -77,8 +77,11 @@ func TestNoNameHoldsAHardwareAddress(t *testing.T) {
 		"sfp":                           false,
 		"pch_cannonlake":                false,
 		"/sys/devices/pci0000:00/0000:00:1f.6/0000:02:00.0": false,
-		"lm75@1-0048": false,
-		"":            false,
+		"lm75@1-0048":                      false,
+		"hid-0cfc18e13005-battery":         true,
+		"0c\x00fc\x0018\x00e1\x0030\x0005": true, // once it prints
+		"0c\xfffc\xff18\xffe1\xff30\xff05": true,
+		"":                                 false,
 	} {
 		if got := hasAddress(name); got != want {
 			t.Errorf("hasAddress(%q) = %v; want %v", name, got, want)

@@ -6,7 +6,11 @@
 //
 //   - What the box does not say, or cannot mean, is absent, never zero.
 //   - The address of a station leaves the package only as the pseudonym that
-//     the agent gives; network names are not read at all.
+//     the agent gives; network names are not read at all, and no instance or
+//     error holds the hardware address after which an interface is named.
+//   - A new pseudonym of a station that is there cannot be told for its old
+//     one by totals, by the time since the association, or by the order of the
+//     readings.
 //   - Radios keeps and gives nothing that tells one station from another.
 //   - A counter of a station or radio never decreases while it is known:
 //     32-bit counters are unwrapped, and a new association or another channel

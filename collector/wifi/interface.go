@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/label"
 	"livebox-agent/collector/platform/kernel/netlink"
 )
 
@@ -29,13 +30,14 @@ type netif struct {
 	frequency uint32 // of the primary channel in MHz, 0 if unknown
 	width     int64  // in MHz, 0 if unknown
 	power     int32  // in mBm (0.01 dBm), 0 if unknown
-	name      string
-	phyName   string // empty if not told
+	// name and phyName are as the kernel has them, empty if not told: they
+	// must not be reported. instance is what the interface is reported as.
+	name, phyName, instance string
 }
 
 // parse sets n to what the attributes of an NL80211_CMD_NEW_INTERFACE say.
 func (n *netif) parse(attributes []byte) error {
-	name, phyName := n.name, n.phyName
+	old := *n
 	*n = netif{radio: noRadio}
 	a := netlink.NewAttributes(attributes)
 	for a.Next() {
@@ -43,11 +45,11 @@ func (n *netif) parse(attributes []byte) error {
 		case unix.NL80211_ATTR_IFINDEX:
 			n.index = a.Uint32()
 		case unix.NL80211_ATTR_IFNAME:
-			n.name = keep(name, a.Text())
+			n.name = keep(old.name, a.Text())
 		case unix.NL80211_ATTR_WIPHY:
 			n.phy = a.Uint32()
 		case unix.NL80211_ATTR_WIPHY_NAME:
-			n.phyName = keep(phyName, a.Text())
+			n.phyName = keep(old.phyName, a.Text())
 		case attrRadioMask:
 			if mask := a.Uint32(); bits.OnesCount32(mask) == 1 {
 				n.radio = bits.TrailingZeros32(mask)
@@ -61,6 +63,11 @@ func (n *netif) parse(attributes []byte) error {
 		case unix.NL80211_ATTR_WIPHY_TX_POWER_LEVEL:
 			n.power = power(a.Int32())
 		}
+	}
+	if n.name == old.name && n.index == old.index && old.instance != "" {
+		n.instance = old.instance
+	} else {
+		n.instance = label.Interface(n.name, n.index)
 	}
 	return a.Err()
 }

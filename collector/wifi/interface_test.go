@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/label"
 )
 
 func TestChannels(t *testing.T) {
@@ -85,7 +86,7 @@ func TestInterfaceThatTellsLess(t *testing.T) {
 	whole := accessPoint(3, "phy0-ap0")
 	want := netif{
 		index: 3, radio: noRadio, kind: unix.NL80211_IFTYPE_AP,
-		frequency: 5180, width: 80, power: 2300, name: "phy0-ap0",
+		frequency: 5180, width: 80, power: 2300, name: "phy0-ap0", instance: "phy0-ap0",
 	}
 	for _, tt := range []struct {
 		without uint16
@@ -95,14 +96,14 @@ func TestInterfaceThatTellsLess(t *testing.T) {
 		{unix.NL80211_ATTR_WIPHY, func(*netif) {}},
 		{unix.NL80211_ATTR_SSID, func(*netif) {}},
 		{unix.NL80211_ATTR_IFINDEX, func(n *netif) { n.index = 0 }},
-		{unix.NL80211_ATTR_IFNAME, func(n *netif) { n.name = "" }},
+		{unix.NL80211_ATTR_IFNAME, func(n *netif) { n.name, n.instance = "", "#3" }},
 		{unix.NL80211_ATTR_IFTYPE, func(n *netif) { n.kind = 0 }},
 		{unix.NL80211_ATTR_WIPHY_FREQ, func(n *netif) { n.frequency = 0 }},
 		{unix.NL80211_ATTR_CHANNEL_WIDTH, func(n *netif) { n.width = 0 }},
 		{unix.NL80211_ATTR_WIPHY_TX_POWER_LEVEL, func(n *netif) { n.power = 0 }},
 	} {
 		// What was there before must not show through.
-		got := netif{index: 9, phy: 9, radio: 9, kind: 9, frequency: 9, width: 9, power: 9, name: "old", phyName: "old"}
+		got := netif{index: 9, phy: 9, radio: 9, kind: 9, frequency: 9, width: 9, power: 9, name: "old", phyName: "old", instance: "old"}
 		want := want
 		tt.alter(&want)
 		if err := got.parse(whole.without(tt.without).encode(nil)); err != nil || got != want {
@@ -140,12 +141,16 @@ func FuzzInterface(f *testing.F) {
 	f.Add(accessPoint(3, "phy0-ap0").encode(nil))
 	f.Add(accessPoint(3, "wlan0").with(unix.NL80211_ATTR_WIPHY_NAME, "phy7").with(attrRadioMask, uint32(2)).encode(nil))
 	f.Add(attributes{{unix.NL80211_ATTR_IFNAME, []byte{0, 0, 0}}, {unix.NL80211_ATTR_WIPHY_FREQ, uint32(math.MaxUint32)}}.encode(nil))
+	f.Add(accessPoint(3, "wlx3c22fb5a0001").with(unix.NL80211_ATTR_WIPHY_NAME, "00.11.22.33.44").with(attrRadioMask, uint32(1<<12)).encode(nil))
 	f.Add(attributes{{unix.NL80211_ATTR_IFINDEX, uint8(1)}}.encode(nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var n netif
 		_ = n.parse(data)
 		if n.name != "" && !bytes.Contains(data, []byte(strings.TrimRight(n.name, "\x00"))) {
 			t.Fatalf("name %q was not sent", n.name)
+		}
+		if label.HasAddress(n.instance) || label.HasAddress(phyLabel(&n)) {
+			t.Fatalf("%q and %q are reported", n.instance, phyLabel(&n))
 		}
 		number, band := channel(n.frequency)
 		if number < 0 || number > 233 || (number == 0) != (band == catalogue.BandUnknown) {

@@ -11,6 +11,7 @@ import (
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/label"
 	"livebox-agent/collector/sample"
 )
 
@@ -106,7 +107,7 @@ func (r *Radios) collect(ctx context.Context, b *sample.Batch) error {
 	for i := range r.client.interfaces {
 		it := &r.client.interfaces[i]
 		if err := r.addCount(ctx, b, it); err != nil && first == nil {
-			first = fmt.Errorf("count stations of %s: %w", it.name, err)
+			first = fmt.Errorf("count stations of %s: %w", it.instance, err)
 		}
 	}
 	if first == nil && len(b.Readings) == before {
@@ -169,7 +170,7 @@ func (r *Radios) find(it *netif) *radio {
 // meet makes the radio of the interface known. Where there is no room, it
 // takes the place of one that has no interface any more, if there is one.
 func (r *Radios) meet(it *netif) {
-	x := radio{phy: it.phy, number: it.radio, label: label(it), best: -1}
+	x := radio{phy: it.phy, number: it.radio, label: phyLabel(it), best: -1}
 	if len(r.radios) < maxRadios {
 		r.radios = append(r.radios, x)
 		return
@@ -179,16 +180,17 @@ func (r *Radios) meet(it *netif) {
 	}
 }
 
-// label names the radio of an interface.
-func label(it *netif) string {
-	name := it.phyName
-	if name == "" {
-		name = "phy" + strconv.FormatUint(uint64(it.phy), 10)
-	}
+// phyLabel names the radio of an interface: by the name of its phy, or the
+// number where that name may not be reported.
+func phyLabel(it *netif) string {
+	radio := ""
 	if it.radio != noRadio {
-		name += "." + strconv.Itoa(it.radio)
+		radio = "." + strconv.Itoa(it.radio)
 	}
-	return name
+	if name := it.phyName + radio; it.phyName != "" && label.Interface(name, it.phy) == name {
+		return name
+	}
+	return "phy" + strconv.FormatUint(uint64(it.phy), 10) + radio
 }
 
 // addRadio adds what the radio's interface and the survey of its channel say.
@@ -247,9 +249,9 @@ func (r *Radios) addCount(ctx context.Context, b *sample.Batch, it *netif) error
 	if r.count.all == 0 && !it.isAccessPoint() {
 		return nil
 	}
-	b.Add(catalogue.RadioStations, it.name, r.count.all)
+	b.Add(catalogue.RadioStations, it.instance, r.count.all)
 	if r.count.measured > 0 || r.count.all == 0 {
-		b.Add(catalogue.RadioWeakStations, it.name, r.count.weak)
+		b.Add(catalogue.RadioWeakStations, it.instance, r.count.weak)
 	}
 	return nil
 }

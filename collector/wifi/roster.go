@@ -3,6 +3,7 @@ package wifi
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"livebox-agent/collector"
@@ -28,10 +29,11 @@ type roster struct {
 	pseudonym func(mac [6]byte) string
 
 	known   map[[6]byte]*station
-	ordered []*station // by when they became known
+	ordered []*station // by when they became known, or by name after a new key
 	round   uint64
 	at      time.Duration // of the round under way
 	dumping uint32        // number of the interface whose stations are noted
+	shuffle bool          // a station was renamed in the round under way
 	excess  int           // stations for which there was no room
 	scratch reply         // what is told of the station to be noted
 }
@@ -45,6 +47,16 @@ type station struct {
 	index    uint32 // of the interface that hears it
 	reply    reply
 	counters [counterFields]counter.Unwrapper
+
+	// renamed is when the station took its name from another one, if it did;
+	// former is the time of association that the other was last told.
+	wasRenamed bool
+	renamed    time.Duration
+	former     uint64
+	// What follows is of this name. base is what a counter's total has in it
+	// that must not show: the reading is the rest.
+	base, last [counterFields]int64
+	read       uint32 // has the bit of each counter that was read
 
 	// Of the previous reading, to see that it associated anew since.
 	before struct {
@@ -73,7 +85,7 @@ func describeStations(timeout time.Duration) collector.Description {
 // beginRound starts a round at the time at.
 func (s *roster) beginRound(at time.Duration) {
 	s.round++
-	s.at, s.excess = at, 0
+	s.at, s.excess, s.shuffle = at, 0, false
 	s.forget()
 }
 
@@ -93,12 +105,23 @@ func (s *roster) note() {
 	if x.round == s.round && x.index != s.dumping && !heardLater(r, &x.reply) {
 		return
 	}
-	x.name = s.pseudonym(r.mac)
+	if name := s.pseudonym(r.mac); x.name != name {
+		if x.round != 0 {
+			x.rename(s.at)
+			s.shuffle = true
+		}
+		x.name = name
+	}
 	x.round, x.heard, x.index, x.reply = s.round, s.at, s.dumping, *r
 }
 
 // endRound adds the readings of the stations noted in this round.
 func (s *roster) endRound(b *sample.Batch) error {
+	if s.shuffle {
+		// All are renamed at once: in the old order, the n-th new name would
+		// be the n-th old one's.
+		slices.SortFunc(s.ordered, func(a, b *station) int { return strings.Compare(a.name, b.name) })
+	}
 	for _, x := range s.ordered {
 		if x.round == s.round {
 			x.add(b)
@@ -152,17 +175,17 @@ func (s *roster) forget() {
 
 // add adds the readings of the station.
 func (x *station) add(b *sample.Batch) {
-	anew := x.associatedAnew()
+	anew, veiled := x.associatedAnew(), x.veiled()
 	for f := range fields {
 		if f < counterFields && anew {
 			x.counters[f].Restart()
 		}
-		if !x.reply.has(f) {
+		if !x.reply.has(f) || f == fieldConnectedTime && veiled {
 			continue
 		}
 		v := x.reply.values[f]
 		if f < counterFields {
-			v, _ = x.counters[f].Next(uint64(v), x.reply.bits(f))
+			v = x.count(f, veiled)
 		}
 		b.Add(fieldMetrics[f], x.name, v)
 	}
@@ -182,4 +205,40 @@ func (x *station) associatedAnew() bool {
 		return x.before.associated != x.reply.associated
 	}
 	return x.reply.has(fieldConnectedTime) && x.reply.values[fieldConnectedTime] < x.before.connected
+}
+
+// rename makes the station's counters start anew, at the time at: by totals
+// that go on, who has both would know the new name for the old one.
+func (x *station) rename(at time.Duration) {
+	x.wasRenamed, x.renamed, x.former = true, at, x.before.associated
+	x.counters = [counterFields]counter.Unwrapper{}
+	x.base, x.last, x.read = [counterFields]int64{}, [counterFields]int64{}, 0
+}
+
+// veiled says whether the station may be in an association of which something
+// was reported under a former name: then its counters count only from their
+// first reading under this one, and how long it lasts is not told.
+func (x *station) veiled() bool {
+	switch r := &x.reply; {
+	case !x.wasRenamed:
+		return false
+	case r.has(fieldConnectedTime):
+		// Whole seconds, rounded down.
+		return time.Duration(r.values[fieldConnectedTime]+1)*time.Second > x.heard-x.renamed
+	default:
+		known := r.associated != 0 && x.former != 0
+		return !known || max(r.associated, x.former)-min(r.associated, x.former) <= sameAssociation
+	}
+}
+
+// count returns the reading of the counter f.
+func (x *station) count(f field, veiled bool) int64 {
+	total, reset := x.counters[f].Next(uint64(x.reply.values[f]), x.reply.bits(f))
+	if first := x.read&(1<<f) == 0; veiled && (first || reset) {
+		// What it counted so far may be from before this name.
+		x.base[f] += total - x.last[f]
+	}
+	x.last[f] = total
+	x.read |= 1 << f
+	return total - x.base[f]
 }

@@ -58,7 +58,7 @@ func (s *Stations) collect(ctx context.Context, b *sample.Batch) error {
 			listed = true
 		}
 		if err != nil && !gone(err) && !unsupported(err) && first == nil {
-			first = fmt.Errorf("list stations of %s: %w", it.name, err)
+			first = fmt.Errorf("list stations of %s: %w", it.instance, err)
 		}
 	}
 	err := s.endRound(b)

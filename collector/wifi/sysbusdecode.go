@@ -9,6 +9,7 @@ import (
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/label"
 	"livebox-agent/collector/platform/tree"
 	"livebox-agent/collector/sample"
 )
@@ -64,7 +65,7 @@ func isName(s string) bool {
 			return false
 		}
 	}
-	return s != "" && len(s) <= maxName
+	return s != "" && len(s) <= maxName && !label.HasAddress(s)
 }
 
 // isUp says whether the interface works, by the field called key or else by

@@ -96,9 +96,13 @@ func TestWhatWasAcknowledgedIsOnTheDevice(t *testing.T) {
 	d := newDevice(t)
 	b := flash.NewBox(filepath.Join(d.Dir, "buffer"), buffer.DefaultConfig())
 	t.Cleanup(func() { b.Close() })
+	dir := filepath.Join(mountCopy(t, d, unix.MS_RDONLY), "buffer")
+	if events, windows := held(t, dir); events != 0 || windows != 0 {
+		t.Fatalf("after Open: %d events and %d windows on the device", events, windows)
+	}
 	for n := 1; n <= 4; n++ {
 		must(t, b.Event())
-		dir := filepath.Join(mountCopy(t, d, unix.MS_RDONLY), "buffer")
+		dir = filepath.Join(mountCopy(t, d, unix.MS_RDONLY), "buffer")
 		if events, windows := held(t, dir); events != n || windows != n-1 {
 			t.Fatalf("after event %d: %d events and %d windows on the device", n, events, windows)
 		}

@@ -67,7 +67,11 @@ func TestDirectoryThatComesLateTakesOverWhatIsInMemory(t *testing.T) {
 		wantErr(t, "Append", l.Append(l.event(seq)), ErrNotDurable)
 		l.append(l.window(seq))
 	}
-	l.ledger.add(l.window(4).Key, Full)
+	l.append(l.window(4))
+	if n := l.Ack(testRun.ID, Windows, 0, []Range{{4, 4}}); n != 1 {
+		t.Errorf("Ack removed %d", n)
+	}
+	l.ledger.add(l.window(5).Key, Full)
 	if at, ok := l.NextSpill(); !ok || at != l.clock.now()+retryAfter {
 		t.Errorf("NextSpill = %v, %v; want in %v", at, ok, retryAfter)
 	}
@@ -88,10 +92,11 @@ func TestDirectoryThatComesLateTakesOverWhatIsInMemory(t *testing.T) {
 		t.Errorf("Last = %v, %v", k, ok)
 	}
 	wantErr(t, "Append of a sequence that was there", l.Append(l.event(3)), ErrSequence)
+	wantErr(t, "Append of a sequence that was acknowledged", l.Append(l.window(4)), ErrSequence)
 	check(t, l.Append(l.event(4)))
 	l.clock.advance(l.cfg.SpillAfter)
 	l.tick()
-	want := []Loss{{5, Windows, Full, 9, 9, 1}, {testRun.ID, Windows, Full, 4, 4, 1}}
+	want := []Loss{{5, Windows, Full, 9, 9, 1}, {testRun.ID, Windows, Full, 5, 5, 1}}
 	check(t, l.Spill("test"))
 	if got := l.Losses(); !slices.Equal(got, want) {
 		t.Errorf("ledger %v; want %v", got, want)
@@ -174,34 +179,45 @@ func TestWithdrawWhileTheDirectoryIsAway(t *testing.T) {
 	}
 }
 
-// Memory was full, and now the index of what was found comes on top.
+// Memory was full, and now the index of what was found comes on top. Nothing
+// is dropped for it but where the day's bytes are written.
 func TestMemoryStaysWithinItsBytesWhenTheDirectoryComesLate(t *testing.T) {
-	l := newLab(t, func(c *Config) { c.RAMBytes, c.FlashDailyBytes = 64<<10, 64<<20 })
-	for seq := uint64(1); seq <= 300; seq++ {
-		w := l.window(seq)
-		w.Key.Run = olderRun()
-		l.append(w)
-		if seq%5 == 0 {
-			l.spill()
-		}
-	}
-	check(t, l.Close())
-	l.hide()
-	l.open()
-	for seq := uint64(1); seq <= 20; seq++ {
-		l.append(l.window(seq))
-	}
-	before := l.Stats()
-	l.show()
-	l.clock.advance(retryAfter)
-	l.tick()
-	l.wantTold(OK)
-	st := l.Stats()
-	if st.RAMUsed > l.cfg.RAMBytes {
-		t.Errorf("memory takes %d; the limit is %d", st.RAMUsed, l.cfg.RAMBytes)
-	}
-	if st.Dropped != before.Dropped || st.Thinned != before.Thinned {
-		t.Errorf("dropped %d, thinned %d for the index; all of it fits on flash", st.Dropped-before.Dropped, st.Thinned-before.Thinned)
+	for _, tt := range []struct {
+		name  string
+		daily int64
+		drops bool
+	}{{"bytes left", 64 << 20, false}, {"no bytes left", 1 << 20, true}} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := newLab(t, func(c *Config) { c.RAMBytes, c.FlashDailyBytes = 64<<10, tt.daily })
+			for seq := uint64(1); seq <= 300; seq++ {
+				w := l.window(seq)
+				w.Key.Run = olderRun()
+				l.append(w)
+				if seq%8 == 0 && l.Spill("test") != nil {
+					break
+				}
+			}
+			if l.Close() == nil && tt.drops {
+				t.Fatal("bytes left")
+			}
+			l.hide()
+			l.open()
+			for seq := uint64(1); seq <= 20; seq++ {
+				l.append(l.window(seq))
+			}
+			before := l.Stats()
+			l.show()
+			l.clock.advance(retryAfter)
+			l.tick()
+			l.wantTold(OK)
+			st := l.Stats()
+			if st.RAMUsed > l.cfg.RAMBytes {
+				t.Errorf("memory takes %d; the limit is %d", st.RAMUsed, l.cfg.RAMBytes)
+			}
+			if drops := st.Dropped+st.Thinned > before.Dropped+before.Thinned; drops != tt.drops {
+				t.Errorf("dropped %d, thinned %d", st.Dropped-before.Dropped, st.Thinned-before.Thinned)
+			}
+		})
 	}
 }
 

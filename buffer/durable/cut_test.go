@@ -83,12 +83,12 @@ func (f *recorded) Close() error {
 	return errors.Join(f.r.note(step{what: "close", name: f.name}), f.file.Close())
 }
 
-// record replaces the file f in root, where its old content is, and returns
-// the steps that this took.
-func record(t *testing.T, root *os.Root, content string, failAt int) ([]step, error) {
+// record gives the file f in root the content "new" and returns the steps that
+// this took.
+func record(t *testing.T, root *os.Root, failAt int) ([]step, error) {
 	t.Helper()
 	r := &recorder{under: rootDisk{root}, failAt: failAt}
-	err := replace(r, "f", encoded(t, content))
+	err := replace(r, "f", encoded(t, "new"))
 	return r.steps, err
 }
 
@@ -214,7 +214,7 @@ func after(t *testing.T, old []byte, steps []step) (got [][]string) {
 // The order is what the first two promises rest on.
 func TestStepsOfAWrite(t *testing.T) {
 	root, _ := openRoot(t)
-	steps, err := record(t, root, "new", -1)
+	steps, err := record(t, root, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestEveryCutLeavesOldOrNewContent(t *testing.T) {
 	if err := testFormat.Write(root, "f", []byte("old")); err != nil {
 		t.Fatal(err)
 	}
-	steps, err := record(t, root, "new", -1)
+	steps, err := record(t, root, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +263,7 @@ func TestEveryCutLeavesOldOrNewContent(t *testing.T) {
 // The model itself: without one of the steps, a cut must be seen to do harm.
 func TestEveryStepIsNeeded(t *testing.T) {
 	root, _ := openRoot(t)
-	steps, err := record(t, root, "new", -1)
+	steps, err := record(t, root, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestEveryFailingStepIsReported(t *testing.T) {
 		if err := testFormat.Write(root, "f", []byte("old")); err != nil {
 			t.Fatal(err)
 		}
-		steps, err := record(t, root, "new", failAt)
+		steps, err := record(t, root, failAt)
 		if !errors.Is(err, errStep) {
 			t.Errorf("%v failed: replace = %v", steps[failAt], err)
 		}

@@ -133,7 +133,9 @@ func decodedMessage(t *testing.T, kind string, b []byte) any {
 		r, err = wire.ParseReport(b)
 		g := goldenReport{
 			r.Box, goldenRun(r.Run), r.Lane, r.Sequence, goldenConsent(r.Consent), r.Catalogue,
-			r.Opened.Milliseconds(), r.Sealed.Milliseconds(), []goldenSection{}, wallMS(r.Clock), r.Clock.Quality,
+			r.Opened.Milliseconds(), r.Sealed.Milliseconds(),
+			[]goldenSection{},
+			wallMS(r.Clock), r.Clock.Quality,
 		}
 		for _, s := range r.Sections {
 			kinds := map[wire.Fidelity]string{wire.Columns: "columns", wire.Summary: "summary", wire.EventBody: "event"}
@@ -176,7 +178,9 @@ func decodedMessage(t *testing.T, kind string, b []byte) any {
 func decodedStatus(s wire.Status) goldenStatus {
 	g := goldenStatus{
 		s.Box, s.Online, goldenRun(s.Run), s.Version, goldenConsent(s.Consent), s.Catalogue, s.Configuration,
-		[]goldenCapability{}, []goldenHealth{}, losses(s.Losses), goldenCounters(s.Counters),
+		[]goldenCapability{},
+		[]goldenHealth{},
+		losses(s.Losses), goldenCounters(s.Counters),
 		wallMS(s.Clock), s.Clock.Quality, s.CleanStop,
 	}
 	for _, c := range s.Capabilities {

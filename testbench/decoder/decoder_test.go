@@ -18,20 +18,20 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// decode runs decode.py over lines of input, which are all to be right, and
+// mustDecode runs decode.py over lines of input, which are all to be right, and
 // returns a value for each.
-func decode(t *testing.T, input []byte) []any {
+func mustDecode(t *testing.T, input []byte) []any {
 	t.Helper()
-	all, err := answers(t, input)
+	all, err := decode(t, input)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-// answers runs decode.py over lines of input and returns what it answers to
+// decode runs decode.py over lines of input and returns what it answers to
 // each; the error is of one that ended in failure.
-func answers(t *testing.T, input []byte) ([]any, error) {
+func decode(t *testing.T, input []byte) ([]any, error) {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -85,7 +85,7 @@ func TestPythonReadsEveryGoldenVector(t *testing.T) {
 		input = append(input, v.Kind+" "+v.Body+"\n"...)
 		want = append(want, v.Want)
 	}
-	got := decode(t, input)
+	got := mustDecode(t, input)
 	if len(got) != len(want) {
 		t.Fatalf("%d answers to %d vectors", len(got), len(want))
 	}
@@ -109,7 +109,7 @@ func TestPythonReadsTheTrace(t *testing.T) {
 			input = append(input, "columns "+hex.EncodeToString(body)+"\n"...)
 		}
 	}
-	for i, v := range decode(t, input) {
+	for i, v := range mustDecode(t, input) {
 		tables, err := wire.DecodeColumns(bodies[i])
 		if err != nil {
 			t.Fatal(err)
@@ -183,7 +183,7 @@ func TestPythonSaysWhatIsWrong(t *testing.T) {
 		input = append(input, tt.line+"\n"...)
 	}
 	began := time.Now()
-	got, err := answers(t, input)
+	got, err := decode(t, input)
 	if err == nil {
 		t.Error("decode.py ends in success; want exit status 1")
 	}
@@ -238,7 +238,7 @@ func TestPythonRefusesWhatGoRefuses(t *testing.T) {
 			input = append(input, v.Kind+" "+hex.EncodeToString(changed)+"\n"...)
 		}
 	}
-	got, _ := answers(t, input) // the error is that some are refused
+	got, _ := decode(t, input) // the error is that some are refused
 	if len(got) != len(want) {
 		t.Fatalf("%d answers to %d bodies", len(got), len(want))
 	}

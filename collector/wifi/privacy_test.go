@@ -190,6 +190,16 @@ func TestNewPseudonymCannotBeToldForTheOldOneByTotals(t *testing.T) {
 			{"the new key", 1, 5010, told(4, 300, 3), 0, 0, absent},
 			{"later", 1, 5020, told(14, 900, 3), 600, 0, absent},
 		},
+		"associated in the second of the change": {
+			{"before", 0, 5000, told(1000, 9_000_000, 70), 9_000_000, 70, 1000},
+			{"the new key", 1, 5010, told(0, 300, 3), 0, 0, absent},
+			{"later", 1, 5020, told(10, 300, 3), 0, 0, absent},
+		},
+		"a counter that is told in the next association only": {
+			{"before", 0, 5000, told(1000, 9_000_000, 70), 9_000_000, 70, 1000},
+			{"the new key", 1, 5020, noRetries, 0, absent, absent},
+			{"associated anew", 1, 5030, told(5, 300, 75), 300, 75, 5},
+		},
 		"away during the change": {
 			{"before", 0, 5000, told(1000, 9_000_000, 70), 9_000_000, 70, 1000},
 			{"back", 1, 6000, told(20, 800, 3), 0, 0, absent},
@@ -288,32 +298,38 @@ func TestNewPseudonymsCannotBeToldByTheirOrder(t *testing.T) {
 func TestTheBusSourcesForgetWithThePseudonym(t *testing.T) {
 	key := "old"
 	s := newRoster(func([6]byte) string { return key })
-	at := func(seconds int, associated uint64, bytes int64) (int64, error) {
+	at := func(seconds int, associated uint64, bytes, retries int64) (got [2]int64, err error) {
 		var b sample.Batch
 		s.beginRound(time.Duration(seconds) * time.Second)
 		s.scratch = reply{mac: stationMAC(1), hasMAC: true, associated: associated}
 		s.scratch.set(fieldBytesSent, bytes)
+		if retries > 0 {
+			s.scratch.set(fieldRetries, retries)
+		}
 		s.steady()
 		s.note()
-		err := s.endRound(&b)
-		if len(b.Readings) != 1 || b.Readings[0].Instance != key {
-			return 0, errors.Join(err, fmt.Errorf("readings %v", b.Readings))
+		err = s.endRound(&b)
+		for i, r := range b.Readings {
+			if got[i] = r.Value; r.Instance != key {
+				err = errors.Join(err, fmt.Errorf("reading of %q", r.Instance))
+			}
 		}
-		return b.Readings[0].Value, err
+		return got, err
 	}
 	for i, tt := range []struct {
-		key         string
-		associated  uint64 // Unix time, as a Livebox tells it
-		bytes, want int64
+		key            string
+		associated     uint64 // Unix time, as a Livebox tells it
+		bytes, retries int64
+		want           [2]int64
 	}{
-		{"old", 1_700_000_000, 5000, 5000},
-		{"new", 1_700_000_002, 5100, 0},
-		{"new", 0, 5200, 100},
-		{"new", 1_700_000_003, 5300, 200},
-		{"new", 1_700_009_000, 40, 240},
+		{"old", 1_700_000_000, 5000, 70, [2]int64{5000, 70}},
+		{"new", 1_700_000_002, 5100, 0, [2]int64{0, 0}},
+		{"new", 0, 5200, 0, [2]int64{100, 0}},
+		{"new", 1_700_000_003, 5300, 75, [2]int64{200, 0}},
+		{"new", 1_700_009_000, 40, 3, [2]int64{240, 3}},
 	} {
 		key = tt.key
-		if got, err := at(60*i, tt.associated, tt.bytes); err != nil || got != tt.want {
+		if got, err := at(60*i, tt.associated, tt.bytes, tt.retries); err != nil || got != tt.want {
 			t.Errorf("round %d: %d, %v; want %d", i, got, err, tt.want)
 		}
 	}

@@ -52,6 +52,7 @@ type Agent struct {
 	set        *collector.Set
 	health     *health
 	purposes   map[string]catalogue.Purpose // of the sources, by name
+	paced      map[string]paced             // sources whose interval depends on the box, by name
 	full       chan struct{}                // the open window should be sealed early
 	conditions chan buffer.Condition        // of the store, to be told
 
@@ -81,6 +82,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		version:    o.Version,
 		granted:    cfg.Consent.Set(),
 		purposes:   map[string]catalogue.Purpose{},
+		paced:      map[string]paced{},
 		full:       make(chan struct{}, 1),
 		conditions: make(chan buffer.Condition, 8),
 		sequences:  map[buffer.Lane]uint64{},
@@ -111,22 +113,37 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 	if sources == nil {
 		sources = Sources
 	}
-	all := sources(Env{StateDir: cfg.Box.StateDir, Pseudonym: a.pseudonym})
+	all := sources(Env{Log: a.log, StateDir: cfg.Box.StateDir, Pseudonym: a.pseudonym, Sysbus: cfg.Sysbus, Ubus: cfg.Ubus.Socket})
 	for _, src := range all {
 		d := src.Describe()
 		a.purposes[d.Name] = d.Purpose
+		if p, ok := src.(paced); ok {
+			a.paced[d.Name] = p
+		}
 	}
 	a.set, err = collector.NewSet(collector.Options{
 		Log:      a.log,
 		Now:      a.clock.Mono,
 		Granted:  a.granted.Has,
-		Interval: cfg.Interval,
+		Interval: a.interval,
 		Phase:    a.phase(time.Minute),
 	}, all...)
 	if err != nil {
 		return nil, err
 	}
 	return a, nil
+}
+
+// interval is the time between two rounds of a source: the configured one, or
+// what suits this box; 0 stands for the source's own.
+func (a *Agent) interval(source string) time.Duration {
+	if d := a.cfg.Interval(source); d > 0 {
+		return d
+	}
+	if p, ok := a.paced[source]; ok {
+		return p.Interval()
+	}
+	return 0
 }
 
 // openState opens the state directory, and makes it where it is missing.

@@ -99,8 +99,11 @@ func commonName(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	block, _ := pem.Decode(b)
-	if block == nil || block.Type != "CERTIFICATE" {
+	block, rest := pem.Decode(b)
+	for block != nil && block.Type != "CERTIFICATE" { // a key may stand before it
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
 		return "", fmt.Errorf("%s: no certificate in PEM", file)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)

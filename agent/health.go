@@ -1,8 +1,7 @@
 package agent
 
 import (
-	"slices"
-	"strings"
+	"sort"
 	"sync"
 	"time"
 
@@ -48,6 +47,6 @@ func (h *health) all() []wire.Health {
 	for _, s := range h.states {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b wire.Health) int { return strings.Compare(a.Code, b.Code) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Code < all[j].Code })
 	return all
 }

@@ -2,47 +2,110 @@ package agent
 
 import (
 	"context"
+	"log/slog"
+	"time"
 
 	"livebox-agent/agent/clock"
+	"livebox-agent/agent/config"
 	"livebox-agent/agent/consent"
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
+	dsl "livebox-agent/collector/line"
 	"livebox-agent/collector/netdev"
+	"livebox-agent/collector/optics"
+	"livebox-agent/collector/platform/sysbus"
+	"livebox-agent/collector/platform/ubus"
 	"livebox-agent/collector/sensors"
 	"livebox-agent/collector/vitals"
+	"livebox-agent/collector/wan"
 	"livebox-agent/collector/wifi"
 )
 
 // Env is what sources need of the agent.
 type Env struct {
+	Log *slog.Logger
 	// StateDir is the directory whose free space is reported.
 	StateDir string
 	// Pseudonym names a station under the key of the purpose Personalised;
 	// empty where that is not granted.
 	Pseudonym func(mac [6]byte) string
+	// Sysbus says how a Livebox's own software is asked; without a URL it is
+	// not.
+	Sysbus sysbus.Config
+	// Ubus is the socket of OpenWrt's bus; empty: where OpenWrt has it.
+	Ubus string
 }
 
-// Sources returns every source that the agent knows, for the kernel of this
-// machine. Those that the box does not have say so when they are asked.
+// Sources returns every source that the agent knows. Each finds out by itself
+// what this box has: the kernel's own interfaces first where they tell more,
+// then the bus of the box's software. Those that the box does not have say so
+// when they are asked.
 func Sources(e Env) []collector.Source {
-	return []collector.Source{
+	// Each source has a connection of its own: one that hangs holds up no other.
+	bus := func() *ubus.Conn { return ubus.Dial(e.Ubus) }
+	l := dsl.Config{Ubus: bus()}
+	o := optics.Config{}
+	w := wan.Config{Ubus: bus()}
+	radios := []collector.Source{wifi.NewRadios(wifi.Dial)}
+	stations := []collector.Source{wifi.NewStations(wifi.Dial, e.Pseudonym)}
+	var more []collector.Source
+	if e.Sysbus.URL != "" {
+		box, err := sysbus.New(e.Sysbus, sysbus.Options{Log: e.Log})
+		if err != nil {
+			panic("BUG: a configuration of sysbus that was not checked: " + err.Error())
+		}
+		l.Sysbus, o.Sysbus, w.Sysbus = box, box, box
+		o.Box = func(ctx context.Context) optics.Box {
+			b, err := box.Box(ctx)
+			if err != nil {
+				return optics.Box{} // the units are then told by the reply itself
+			}
+			return optics.Box{Generation: b.Generation, PON: b.PON}
+		}
+		air := wifi.NewSysbus(box)
+		radios = append(radios, air.NewRadios())
+		stations = append(stations, air.NewStations(e.Pseudonym))
+		more = append(more, air.NewTemperatures())
+	}
+	radios = append(radios, wifi.NewPrplRadios(bus()), wifi.NewIwinfoRadios(bus()))
+	stations = append(stations, wifi.NewPrplStations(bus(), e.Pseudonym), wifi.NewIwinfoStations(bus(), e.Pseudonym))
+	return append([]collector.Source{
 		vitals.NewSystem(e.StateDir),
 		vitals.NewLoad(""),
-		sensors.New(""),
+		sensors.New("", optics.Owns),
 		netdev.NewPorts(netdev.Config{}),
 		netdev.NewTraffic(netdev.Config{}),
-		wifi.NewRadios(wifi.Dial),
-		wifi.NewStations(wifi.Dial, e.Pseudonym),
-	}
+		dsl.New(l),
+		optics.New(o),
+		wan.New(w),
+		collector.NewFirst(radios...),
+		collector.NewFirst(stations...),
+	}, more...)
 }
+
+// SourceNames returns the names of all sources that any box may have.
+func SourceNames() []string {
+	livebox := sysbus.DefaultConfig()
+	livebox.URL = "http://box"
+	var names []string
+	for _, s := range Sources(Env{Sysbus: livebox}) {
+		names = append(names, s.Describe().Name)
+	}
+	return names
+}
+
+// paced is a source whose default interval depends on the box.
+type paced interface{ Interval() time.Duration }
 
 // SampleOnce asks every source of this machine whose purpose is granted, and
 // says of the others why not. Stations have pseudonyms that no one can repeat.
-func SampleOnce(ctx context.Context, granted consent.Set, stateDir string) ([]collector.Outcome, error) {
+func SampleOnce(ctx context.Context, granted consent.Set, cfg config.Config) ([]collector.Outcome, error) {
 	keys := consent.NewKeys(granted)
 	set, err := collector.NewSet(collector.Options{Now: clock.Mono, Granted: granted.Has}, Sources(Env{
-		StateDir:  stateDir,
+		StateDir:  cfg.Box.StateDir,
 		Pseudonym: func(mac [6]byte) string { return keys.Pseudonym(catalogue.Personalised, mac) },
+		Sysbus:    cfg.Sysbus,
+		Ubus:      cfg.Ubus.Socket,
 	})...)
 	if err != nil {
 		return nil, err

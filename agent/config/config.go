@@ -26,6 +26,7 @@ import (
 
 	"livebox-agent/agent/consent"
 	"livebox-agent/buffer"
+	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/uplink"
 )
 
@@ -47,6 +48,8 @@ type Config struct {
 	Sampling Sampling      `toml:"sampling"`
 	Buffer   buffer.Config `toml:"buffer"`
 	Uplink   uplink.Config `toml:"uplink"`
+	Sysbus   sysbus.Config `toml:"sysbus"`
+	Ubus     Ubus          `toml:"ubus"`
 	Log      Log           `toml:"log"`
 
 	hash    uint32
@@ -90,6 +93,12 @@ type Sampling struct {
 	Intervals map[string]time.Duration `toml:"intervals"`
 }
 
+// Ubus says where OpenWrt's bus is.
+type Ubus struct {
+	// Socket is empty for the places where OpenWrt has it.
+	Socket string `toml:"socket"`
+}
+
 // Log says what is logged.
 type Log struct {
 	Level slog.Level `toml:"level"`
@@ -107,6 +116,7 @@ func Default() Config {
 		Sampling: Sampling{Window: 5 * time.Minute},
 		Buffer:   buffer.DefaultConfig(),
 		Uplink:   uplink.DefaultConfig(),
+		Sysbus:   sysbus.DefaultConfig(),
 	}
 }
 
@@ -251,6 +261,9 @@ func (c Config) validate(wrong map[string]bool) []error {
 	}
 	for _, err := range split(c.Uplink.Validate()) {
 		bad("uplink.%w", err)
+	}
+	for _, err := range split(c.Sysbus.Validate()) {
+		bad("sysbus.%w", err)
 	}
 	return slices.DeleteFunc(errs, func(err error) bool {
 		key, _, _ := strings.Cut(err.Error(), ": ")

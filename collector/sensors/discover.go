@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 
 	"livebox-agent/collector/catalogue"
@@ -115,8 +116,9 @@ func (d *discovery) list(class, prefix, nameFile string) []place {
 		}
 		places = append(places, p)
 	}
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.path, b.path))
+	sort.Slice(places, func(i, j int) bool {
+		a, b := places[i], places[j]
+		return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.path, b.path)) < 0
 	})
 	return places
 }
@@ -168,7 +170,7 @@ func (d *discovery) chip(c place) {
 	if len(attributes) == 0 {
 		return
 	}
-	slices.SortFunc(attributes, attribute.compare)
+	sort.Slice(attributes, func(i, j int) bool { return attributes[i].compare(attributes[j]) < 0 })
 	name := d.names.chip(clean(c.name, maxName), c.path)
 	for _, a := range attributes {
 		choices := []string{name + " " + a.stem()}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func (w iwinfo) list(ctx context.Context) ([]wlan, error) {
 		}
 		return nil, fmt.Errorf("%w: no wireless interface", collector.ErrNoData)
 	}
-	slices.SortFunc(found, func(a, b wlan) int { return strings.Compare(a.name, b.name) })
+	sort.Slice(found, func(i, j int) bool { return found[i].name < found[j].name })
 	return found, nil
 }
 

@@ -3,7 +3,7 @@ package wifi
 import (
 	"fmt"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"livebox-agent/collector"
@@ -120,7 +120,7 @@ func (s *roster) endRound(b *sample.Batch) error {
 	if s.shuffle {
 		// All are renamed at once: in the old order, the n-th new name would
 		// be the n-th old one's.
-		slices.SortFunc(s.ordered, func(a, b *station) int { return strings.Compare(a.name, b.name) })
+		sort.Slice(s.ordered, func(i, j int) bool { return s.ordered[i].name < s.ordered[j].name })
 	}
 	for _, x := range s.ordered {
 		if x.round == s.round {

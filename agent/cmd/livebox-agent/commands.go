@@ -44,19 +44,10 @@ running: it has the store open.`
 kind, purpose of consent and default interval.`
 )
 
-// sourceNames are the names of all sources, for the configuration.
-func sourceNames() []string {
-	var names []string
-	for _, s := range agent.Sources(agent.Env{}) {
-		names = append(names, s.Describe().Name)
-	}
-	return names
-}
-
 // load reads the configuration for a command that can go without the keys that
 // the agent does not know, and says which these are.
 func load(e env, file string) (config.Config, error) {
-	cfg, err := config.Load(file, sourceNames())
+	cfg, err := config.Load(file, agent.SourceNames())
 	if _, ok := errors.AsType[*config.UnknownKeysError](err); ok {
 		fmt.Fprintf(e.stderr, "warning: going on without what is not known: %v\n", err)
 		return cfg, nil
@@ -91,7 +82,7 @@ func cmdCheckConfig(_ context.Context, e env, fs *flag.FlagSet, args []string) e
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	cfg, err := config.Load(*file, sourceNames())
+	cfg, err := config.Load(*file, agent.SourceNames())
 	if err != nil {
 		return err
 	}
@@ -135,11 +126,11 @@ func cmdSample(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 	if err := parse(fs, args); err != nil {
 		return err
 	}
-	granted, stateDir, err := grants(e, *grant, *file)
+	granted, cfg, err := grants(e, *grant, *file)
 	if err != nil {
 		return err
 	}
-	outcomes, err := agent.SampleOnce(ctx, granted, stateDir)
+	outcomes, err := agent.SampleOnce(ctx, granted, cfg)
 	if err != nil {
 		return err
 	}
@@ -149,9 +140,8 @@ func cmdSample(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 	return printOutcomes(e.stdout, outcomes)
 }
 
-// grants returns the purposes that sample may use, and the directory whose free
-// space it measures.
-func grants(e env, list, file string) (consent.Set, string, error) {
+// grants returns the purposes that sample may use, and the configuration.
+func grants(e env, list, file string) (consent.Set, config.Config, error) {
 	cfg, err := load(e, file)
 	if errors.Is(err, fs.ErrNotExist) && file == defaultConfig {
 		cfg, err = config.Default(), nil
@@ -159,17 +149,17 @@ func grants(e env, list, file string) (consent.Set, string, error) {
 	}
 	switch {
 	case err != nil:
-		return 0, "", err
+		return 0, cfg, err
 	case list == "":
-		return cfg.Consent.Set(), cfg.Box.StateDir, nil
+		return cfg.Consent.Set(), cfg, nil
 	case list == "all":
-		return consent.Of(catalogue.Purposes()...), cfg.Box.StateDir, nil
+		return consent.Of(catalogue.Purposes()...), cfg, nil
 	}
 	s, err := consent.Parse(strings.Split(list, ","))
 	if err != nil {
-		return 0, "", fmt.Errorf("--grant: %w", err)
+		return 0, cfg, fmt.Errorf("--grant: %w", err)
 	}
-	return s, cfg.Box.StateDir, nil
+	return s, cfg, nil
 }
 
 func jsonOutcomes(outcomes []collector.Outcome) []jsonOutcome {

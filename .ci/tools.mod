@@ -1,3 +1,0 @@
-module livebox-agent/tools
-
-go 1.26

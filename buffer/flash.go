@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"slices"
+	"sort"
 	"syscall"
 	"time"
 
@@ -249,7 +249,7 @@ func (b *batch) apply(tx *bbolt.Tx) error {
 	for _, r := range b.puts {
 		puts = append(puts, r.pairs()...)
 	}
-	slices.SortFunc(puts, func(a, b pair) int { return bytes.Compare(a.key, b.key) })
+	sort.Slice(puts, func(i, j int) bool { return bytes.Compare(puts[i].key, puts[j].key) < 0 })
 	for _, p := range puts {
 		if err := reports.Put(p.key, p.value); err != nil {
 			return err
@@ -327,7 +327,7 @@ func (f *flash) read(k Key, thinned bool) (r Report, lessColumns bool, err error
 			})
 		})
 	})
-	slices.SortFunc(found, func(a, b numbered) int { return a.part - b.part })
+	sort.Slice(found, func(i, j int) bool { return found[i].part < found[j].part })
 	for _, n := range found {
 		if !lessColumns || !r.thinnable(n.Section) {
 			r.Sections = append(r.Sections, n.Section)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"syscall"
 )
 
@@ -70,8 +70,8 @@ func Inspect(dir string) (Contents, error) {
 
 func summarise(o *opened, size int64) Contents {
 	sum := Contents{FileBytes: size, UsedBytes: o.used, Losses: o.losses, Damaged: o.drops}
-	slices.SortFunc(sum.Losses, compareLoss)
-	slices.SortFunc(sum.Damaged, Key.Compare)
+	sort.Slice(sum.Losses, func(i, j int) bool { return compareLoss(sum.Losses[i], sum.Losses[j]) < 0 })
+	sort.Slice(sum.Damaged, func(i, j int) bool { return sum.Damaged[i].Compare(sum.Damaged[j]) < 0 })
 	var a account
 	a.decode(o.account)
 	sum.FlashTotal = a.total

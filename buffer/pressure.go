@@ -1,6 +1,9 @@
 package buffer
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // ramCost is what Config.RAMBytes bounds.
 func (s *Store) ramCost() (n int64) {
@@ -208,7 +211,7 @@ func doomedBytes(ds []doom) (n int64) {
 // that writes. Keys with nothing alive between them are a run: their pages go
 // as a whole.
 func (s *Store) doomed(list *[]doom, room int64) (taken []doom, cost int64) {
-	slices.SortFunc(*list, func(a, b doom) int { return a.Compare(b.Key) })
+	sort.Slice(*list, func(i, j int) bool { return (*list)[i].Compare((*list)[j].Key) < 0 })
 	n, at := 0, -1
 	for n < min(maxDoomed, len(*list)) {
 		k := (*list)[n].Key

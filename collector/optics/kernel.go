@@ -131,9 +131,9 @@ func (k *kernel) discover(ctx context.Context) {
 			k.fit(name, l)
 		case errors.Is(err, errNothing), nothingThere(err):
 		case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-			k.refused = fmt.Errorf("module of %s: %w", name, err)
+			k.refused = fmt.Errorf("module of %s: %w", k.instance(name), err)
 		case k.err == nil:
-			k.err = fmt.Errorf("module of %s: %w", name, err)
+			k.err = fmt.Errorf("module of %s: %w", k.instance(name), err)
 		}
 		if len(k.modules) == maxPorts || k.ethtool.absent || ctx.Err() != nil {
 			break

@@ -3,7 +3,6 @@ package collector
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -71,5 +70,15 @@ func (f *First) Collect(ctx context.Context, b *sample.Batch) error {
 	if refused {
 		kind = ErrRefused
 	}
-	return fmt.Errorf("%w: %s", kind, strings.Join(reasons, "; "))
+	return &noWayError{kind, strings.Join(reasons, "; ")}
 }
+
+// A noWayError says why no way could be gone. The reasons have the kind's words
+// in them.
+type noWayError struct {
+	kind    error
+	reasons string
+}
+
+func (e *noWayError) Error() string { return e.reasons }
+func (e *noWayError) Unwrap() error { return e.kind }

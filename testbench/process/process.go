@@ -69,8 +69,8 @@ func (c Config) keys() map[string]string {
 		keys["sampling.window"] = quote(c.Window)
 	}
 	if c.Every > 0 {
-		for _, s := range agent.Sources(agent.Env{}) {
-			keys["sampling.intervals."+s.Describe().Name] = quote(c.Every)
+		for _, name := range agent.SourceNames() {
+			keys["sampling.intervals."+name] = quote(c.Every)
 		}
 	}
 	maps.Copy(keys, c.Set)

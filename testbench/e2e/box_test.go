@@ -1,0 +1,98 @@
+package e2e
+
+import (
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"livebox-agent/collector/catalogue"
+	emulated "livebox-agent/testbench/box"
+	"livebox-agent/testbench/cem"
+)
+
+// The agent as it is shipped, against boxes of several makes: it finds out by
+// itself what there is, the CEM has it, and nothing that tells who lives there
+// has left the box.
+func TestEachBoxIsMeasuredByItsOwnInterfaces(t *testing.T) {
+	t.Parallel()
+	air := []catalogue.ID{catalogue.RadioChannel, catalogue.RadioStations, catalogue.StationSignal, catalogue.StationBytesSent}
+	dsl := []catalogue.ID{catalogue.LineDownRate, catalogue.LineDownMargin, catalogue.LineRetrains, catalogue.WANStatus}
+	pon := []catalogue.ID{catalogue.OpticRxPower, catalogue.OpticBias, catalogue.OpticState, catalogue.WANStatus}
+	for _, tt := range []struct {
+		model string
+		want  []catalogue.ID
+	}{
+		{"livebox4", append(dsl, air...)},
+		{"livebox5", append(pon, air...)},
+		{"livebox7", append(pon, air...)},
+		{"liveboxS", append(pon, air...)},
+		{"openwrt", append([]catalogue.ID{catalogue.LineDownRate, catalogue.LineDownMargin, catalogue.WANStatus}, air...)},
+		{"prplos", air},
+	} {
+		t.Run(tt.model, func(t *testing.T) {
+			t.Parallel()
+			b := newBench(t)
+			home := b.on(t, tt.model)
+			b.operatorUp(t)
+			p := b.agentUp(t)
+			s := b.await(t, "what the box has", func(s cem.BoxState) bool {
+				return !slices.ContainsFunc(tt.want, func(m catalogue.ID) bool {
+					return !slices.ContainsFunc(s.Values, func(v cem.Value) bool { return v.Metric == m })
+				})
+			})
+			if err := p.Terminate(patience); err != nil {
+				t.Fatal(err)
+			}
+			s = b.await(t, "clean stop", func(now cem.BoxState) bool { return now.Status.GetCleanStop() })
+			once(t, s)
+			text := protojson.Format(s.Status) + b.log.String()
+			for _, v := range s.Values {
+				text += " " + v.Instance
+			}
+			for _, secret := range home.Secrets() {
+				if secret != "" && strings.Contains(strings.ToLower(text), strings.ToLower(secret)) {
+					t.Errorf("%q has left the box", secret)
+				}
+			}
+		})
+	}
+}
+
+// on puts the agent on an emulated box with stations around it.
+func (b *bench) on(t *testing.T, model string) *emulated.Box {
+	t.Helper()
+	home, err := emulated.New(emulated.Config{Model: model, Seed: 1, Stations: 5, Password: "secret12"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasPrefix(model, "livebox") {
+		srv := httptest.NewServer(home.Handler())
+		t.Cleanup(srv.Close)
+		password := filepath.Join(b.dir, "password")
+		if err := os.WriteFile(password, []byte("secret12\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.agent.Set["sysbus.url"] = `"` + srv.URL + `"`
+		b.agent.Set["sysbus.password_file"] = `"` + password + `"`
+		return home
+	}
+	// The name of a socket is short; that of a test's directory need not be.
+	dir, err := os.MkdirTemp("", "bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "ubus.sock")
+	bus, err := home.ServeUbus(socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bus.Close() })
+	b.agent.Set["ubus.socket"] = `"` + socket + `"`
+	return home
+}

@@ -222,26 +222,27 @@ func TestMemoryStaysWithinItsBytesWhenTheDirectoryComesLate(t *testing.T) {
 }
 
 // hanging opens the lab's store with a flash that hangs until release is
-// closed; calls counts the attempts.
-func hanging(l *lab) (release chan struct{}, calls *atomic.Int32) {
-	release, calls = make(chan struct{}), new(atomic.Int32)
+// closed; calls counts the attempts, returned those that came back.
+func hanging(l *lab) (release chan struct{}, calls, returned *atomic.Int32) {
+	release, calls, returned = make(chan struct{}), new(atomic.Int32), new(atomic.Int32)
 	l.Store = Open(l.cfg, Options{
 		Dir: l.dir, Now: l.clock.now, OpenTimeout: time.Millisecond,
 		OnCondition: func(c Condition) { l.told <- c },
 		open: func(root *os.Root, cfg Config) (*opened, error) {
 			calls.Add(1)
+			defer returned.Add(1)
 			<-release
 			return openStore(root, cfg)
 		},
 	})
-	return release, calls
+	return release, calls, returned
 }
 
 func TestFlashThatHangsIsOpenedOnceAndTakenWhenItComesBack(t *testing.T) {
 	l := newLab(t)
 	l.append(l.event(1))
 	check(t, l.Close())
-	release, calls := hanging(l)
+	release, calls, _ := hanging(l)
 	if c := l.wantCondition(Unavailable); c.Reason != "not opened within 1ms" {
 		t.Errorf("reason %q", c.Reason)
 	}
@@ -273,11 +274,12 @@ func TestFlashThatComesBackAfterCloseIsLetGo(t *testing.T) {
 	l := newLab(t)
 	l.append(l.event(1))
 	check(t, l.Close())
-	release, _ := hanging(l)
+	release, _, returned := hanging(l)
 	check(t, l.Close())
 	l.clock.advance(retryAfter)
 	l.tick()
 	close(release)
+	poll(t, "back", func() bool { return returned.Load() == 1 })
 	poll(t, "let go", func() bool {
 		l.open()
 		defer l.Close()

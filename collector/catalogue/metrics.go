@@ -203,7 +203,7 @@ var (
 	noYes       = []string{"no", "yes"}
 	portStates  = []string{"Unknown", "Up", "Down", "Dormant", "NotPresent", "LowerLayerDown"}
 	duplexModes = []string{"Unknown", "Half", "Full"}
-	lineStates  = []string{"Unknown", "Up", "Initializing", "EstablishingLink", "NoSignal", "Disabled", "Error"}
+	lineStates  = []string{"Unknown", "Up", "Initializing", "EstablishingLink", "NoSignal", "Disabled", "Error"} //nolint:misspell // TR-181 spells it so
 	profiles    = []string{"Unknown", "8a", "8b", "8c", "8d", "12a", "12b", "17a", "30a", "35b", "106a", "106b", "106c", "212a", "212c"}
 	standards   = []string{"Unknown", "G.992.1", "G.992.3", "G.992.5", "G.993.1", "G.993.2", "G.9700"}
 	powerStates = []string{"Unknown", "L0", "L1", "L2", "L3"}

@@ -40,7 +40,7 @@ func TestEachBoxIsMeasuredByItsOwnInterfaces(t *testing.T) {
 			home := b.on(t, tt.model)
 			b.operatorUp(t)
 			p := b.agentUp(t)
-			s := b.await(t, "what the box has", func(s cem.BoxState) bool {
+			b.await(t, "what the box has", func(s cem.BoxState) bool {
 				return !slices.ContainsFunc(tt.want, func(m catalogue.ID) bool {
 					return !slices.ContainsFunc(s.Values, func(v cem.Value) bool { return v.Metric == m })
 				})
@@ -48,14 +48,15 @@ func TestEachBoxIsMeasuredByItsOwnInterfaces(t *testing.T) {
 			if err := p.Terminate(patience); err != nil {
 				t.Fatal(err)
 			}
-			s = b.await(t, "clean stop", func(now cem.BoxState) bool { return now.Status.GetCleanStop() })
+			s := b.await(t, "clean stop", func(now cem.BoxState) bool { return now.Status.GetCleanStop() })
 			once(t, s)
-			text := protojson.Format(s.Status) + b.log.String()
+			var text strings.Builder
+			text.WriteString(protojson.Format(s.Status) + b.log.String())
 			for _, v := range s.Values {
-				text += " " + v.Instance
+				text.WriteString(" " + v.Instance)
 			}
 			for _, secret := range home.Secrets() {
-				if secret != "" && strings.Contains(strings.ToLower(text), strings.ToLower(secret)) {
+				if secret != "" && strings.Contains(strings.ToLower(text.String()), strings.ToLower(secret)) {
 					t.Errorf("%q has left the box", secret)
 				}
 			}
@@ -81,13 +82,7 @@ func (b *bench) on(t *testing.T, model string) *emulated.Box {
 		b.agent.Set["sysbus.password_file"] = `"` + password + `"`
 		return home
 	}
-	// The name of a socket is short; that of a test's directory need not be.
-	dir, err := os.MkdirTemp("", "bus")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket := filepath.Join(dir, "ubus.sock")
+	socket := filepath.Join(b.dir, "ubus.sock")
 	bus, err := home.ServeUbus(socket)
 	if err != nil {
 		t.Fatal(err)

@@ -40,6 +40,8 @@ func commands() []command {
 		{"up", "", "run broker, CEM and the real agent here, and show what arrives", longUp, cmdUp},
 		{"decode", "[FILE | -]", "print reports for people", longDecode, cmdDecode},
 		{"box", "", "be a Livebox or a router, for curl or for the agent", longBox, cmdBox},
+		{"samples", "DIR", "read captured replies of boxes as the agent does", longSamples, cmdSamples},
+		{"platforms", "", "show which platform gives which metric", longPlatforms, cmdPlatforms},
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
 		{"wire", "", "measure what readings cost on the wire, beside other encodings", longWire, cmdWire},
 	}
@@ -99,7 +101,7 @@ Usage: testbench COMMAND [flags] [arguments]
 Commands:
 `)
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.about)
+		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.about)
 	}
 	fmt.Fprint(w, `
 "testbench COMMAND --help" tells more. Two to begin with, in the module's root:

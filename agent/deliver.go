@@ -10,7 +10,6 @@ import (
 	"os"
 	"time"
 
-	"livebox-agent/agent/config"
 	"livebox-agent/buffer"
 	"livebox-agent/uplink"
 	"livebox-agent/uplink/wire"
@@ -110,7 +109,7 @@ func commonName(file string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", file, err)
 	}
-	if cn := cert.Subject.CommonName; config.ValidBoxID(cn) {
+	if cn := cert.Subject.CommonName; uplink.ValidBox(cn) {
 		return cn, nil
 	}
 	return "", fmt.Errorf("%s: common name %q is no name of a box", file, cert.Subject.CommonName)

@@ -82,7 +82,7 @@ func (c Config) checkName(own *x509.Certificate, box string) error {
 	switch cn := own.Subject.CommonName; {
 	case box != "" && cn != box:
 		return fmt.Errorf("cert_file %s: common name %.80q is not the name of the box, %q", c.CertFile, cn, box)
-	case !validBox(cn):
+	case !ValidBox(cn):
 		return fmt.Errorf("cert_file %s: common name %.80q cannot be the name of a box: only letters, digits, - and _, at most 64", c.CertFile, cn)
 	}
 	return nil

@@ -112,7 +112,7 @@ func New(cfg Config, o Options) (*Uplink, error) {
 	switch {
 	case o.Log == nil || o.Queue == nil || o.Status == nil || len(o.Will) == 0:
 		return nil, errors.New("uplink: Log, Queue, Status and Will must be set")
-	case !validBox(o.Box):
+	case !ValidBox(o.Box):
 		return nil, fmt.Errorf("uplink: box %q: only letters, digits, - and _, at most 64", o.Box)
 	}
 	if o.OnHealth == nil {
@@ -147,9 +147,9 @@ func New(cfg Config, o Options) (*Uplink, error) {
 	return u, nil
 }
 
-// validBox tells whether s can be a client id, a level of an MQTT topic, and
+// ValidBox tells whether s can be a client id, a level of an MQTT topic, and
 // a token of a NATS subject.
-func validBox(s string) bool {
+func ValidBox(s string) bool {
 	const set = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	return s != "" && len(s) <= 64 &&
 		!strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(set, r) })

@@ -390,3 +390,14 @@ func TestBytesAreCountedWhereTheyLeaveTheBox(t *testing.T) {
 		r.end()
 	})
 }
+
+func TestValidBox(t *testing.T) {
+	for id, want := range map[string]bool{
+		"b1": true, "A-b_9": true, strings.Repeat("a", 64): true,
+		"": false, strings.Repeat("a", 65): false, "a/b": false, "a+": false, "#": false, "a.b": false, "é": false, "a b": false,
+	} {
+		if got := ValidBox(id); got != want {
+			t.Errorf("ValidBox(%q) = %v; want %v", id, got, want)
+		}
+	}
+}

@@ -233,7 +233,7 @@ func (c Config) validate(wrong map[string]bool) []error {
 	if n := len(filepath.Join(c.Box.RunDir, socketName)); n > maxSocketName {
 		bad("box.run_dir: %d bytes too long: with /%s behind it, at most %d are a name of a socket", n-maxSocketName, socketName, maxSocketName)
 	}
-	if c.Box.ID != "" && !ValidBoxID(c.Box.ID) {
+	if c.Box.ID != "" && !uplink.ValidBox(c.Box.ID) {
 		bad("box.id: %q: only letters, digits, - and _, at most 64", c.Box.ID)
 	}
 	switch limit := c.Box.MemoryLimit; {
@@ -269,22 +269,6 @@ func (c Config) validate(wrong map[string]bool) []error {
 		key, _, _ := strings.Cut(err.Error(), ": ")
 		return wrong[key]
 	})
-}
-
-// ValidBoxID tells whether id can be one level of an MQTT topic, one token of
-// a NATS subject and a file name.
-func ValidBoxID(id string) bool {
-	if id == "" || len(id) > 64 {
-		return false
-	}
-	for _, r := range id {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
-		default:
-			return false
-		}
-	}
-	return true
 }
 
 func errOf[T any](_ T, err error) error { return err }

@@ -297,17 +297,6 @@ func TestNotesNameEveryFileByItsKey(t *testing.T) {
 	}
 }
 
-func TestValidBoxID(t *testing.T) {
-	for id, want := range map[string]bool{
-		"b1": true, "A-b_9": true, strings.Repeat("a", 64): true,
-		"": false, strings.Repeat("a", 65): false, "a/b": false, "a+": false, "#": false, "a.b": false, "é": false, "a b": false,
-	} {
-		if got := ValidBoxID(id); got != want {
-			t.Errorf("ValidBoxID(%q) = %v; want %v", id, got, want)
-		}
-	}
-}
-
 func FuzzParse(f *testing.F) {
 	f.Add(good)
 	f.Add("[sampling.intervals]\nsystem = \"1s\"\n")

@@ -13,15 +13,6 @@ import (
 	"livebox-agent/testbench/pki"
 )
 
-// sources are the names that the agent's own configuration knows.
-func sources() []string {
-	var names []string
-	for _, s := range agent.Sources(agent.Env{}) {
-		names = append(names, s.Describe().Name)
-	}
-	return names
-}
-
 func TestConfigurationIsWhatTheAgentReads(t *testing.T) {
 	c := Config{
 		Dir: filepath.Join(t.TempDir(), `a "box"`), Broker: "tls://127.0.0.1:8883", CAFile: "ca.pem",
@@ -31,7 +22,7 @@ func TestConfigurationIsWhatTheAgentReads(t *testing.T) {
 	if err := c.Write(); err != nil {
 		t.Fatal(err)
 	}
-	got, err := config.Load(c.File(), sources())
+	got, err := config.Load(c.File(), agent.SourceNames())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,10 @@ type coded struct {
 	further  int // segments beyond the first of each report
 }
 
-func (c coded) perReading() float64 { return float64(c.bodies) / float64(c.readings) }
+// whole is the bytes per reading of the reports, and sections that of what is
+// coded in them.
+func (c coded) whole() float64    { return float64(c.payload) / float64(c.readings) }
+func (c coded) sections() float64 { return float64(c.bodies) / float64(c.readings) }
 
 // code codes the trace in windows of rows, as the agent publishes them.
 func code(t *trace.Trace, rows int, lossless bool) coded {
@@ -69,8 +72,9 @@ func line(r running) ([]Row, error) {
 	how := fmt.Sprintf("%d readings of the reference trace in %d reports", day.readings, day.reports)
 	total := float64(day.payload) + float64(day.reports)*r.perReport + float64(day.further*segmentHeader) + r.connect
 	return []Row{
-		measured("line per reading, at resolution", "bytes", day.perReading(), maxReading, how),
-		measured("line per reading, lossless", "bytes", full.perReading(), maxReadingFull, how),
+		measured("report per reading, at resolution", "bytes", day.whole(), maxReading, how),
+		measured("sections per reading, lossless", "bytes", full.sections(), maxReadingFull, how+", without their headers"),
+		informative("report per reading, lossless", "bytes", full.whole(), how),
 		informative("line per report beside its bytes", "bytes", r.perReport,
 			fmt.Sprintf("running agent, %d reports: MQTT, TLS, TCP/IP, both ways, acknowledgements of broker and CEM, %d statuses", r.reports, r.statuses)),
 		informative("line per connection", "bytes", r.connect, "running agent: handshake, CONNECT, subscription, status"),

@@ -157,6 +157,8 @@ const (
 	RadioInterference ID = 189
 	StationNoise      ID = 190
 	StationSNR        ID = 191
+
+	RadioAssociationFailures ID = 192
 )
 
 // Values of PortStatus, in the order of its States (TR-181
@@ -379,4 +381,6 @@ var metrics = []Metric{
 	{RadioInterference, radio + x + "Interference", "radio", "%", 0, Gauge, 1, Support, slow, nil, "Part of the channel's time taken by others."},
 	{StationNoise, station + "Noise", "station", "dB[mW]", 0, Gauge, 1, Personalised, fast, nil, "Noise that the access point hears with the station's signal."},
 	{StationSNR, station + "SNR", "station", "dB", 0, Gauge, 1, Personalised, fast, nil, "Signal-to-noise ratio of the station at the access point."},
+
+	{RadioAssociationFailures, "WiFi.AccessPoint.{i}." + x + "AssociationFailures", "interface", "1", 0, Counter, 1, Support, fast, nil, "Times a device tried to join the network and did not get in (wrong key, refused, gave up)."},
 }

@@ -260,6 +260,16 @@ func (f folding) event(body []byte, run *run) error {
 	for _, a := range e.Attributes[:min(len(e.Attributes), maxAttributes)] {
 		kept.Attributes = append(kept.Attributes, wire.Attribute{Key: clip(a.Key), Value: clip(a.Value)})
 	}
+	for _, v := range e.Evidence {
+		if v.Metric != 0 && !f.admit(v.Metric) || len(kept.Evidence) == maxEvidence {
+			continue
+		}
+		v.Instance = clip(v.Instance)
+		kept.Evidence = append(kept.Evidence, v)
+	}
+	for _, u := range e.Unseen[:min(len(e.Unseen), maxAttributes)] {
+		kept.Unseen = append(kept.Unseen, clip(u))
+	}
 	f.box.events = push(f.box.events, kept, maxEvents)
 	return nil
 }

@@ -19,10 +19,11 @@ const (
 	maxValues = 4096
 	// maxLosses bounds the ranges that the ledger told; the sums go on.
 	maxLosses = 256
-	// maxEvents bounds the events kept, oldest first out, and maxAttributes what
-	// each may carry.
+	// maxEvents bounds the events kept, oldest first out; maxAttributes and
+	// maxEvidence what each may carry.
 	maxEvents     = 32
 	maxAttributes = 16
+	maxEvidence   = 64
 	// maxUndecodable bounds what is kept for inspection, oldest first out.
 	maxUndecodable = 4
 	// maxKept is how much is kept of each, in bytes.

@@ -135,6 +135,24 @@ func (p *printer) event(e wire.Event, clock wire.Clock) {
 	for _, l := range e.Losses {
 		p.loss(l)
 	}
+	for _, v := range e.Evidence {
+		p.line("  %s\t%s\t%s\t%s", at(clock, v.At), v.Kind, quote(v.Instance), change(v))
+	}
+	for _, u := range e.Unseen {
+		p.line("  not seen\t%s", quote(u))
+	}
+}
+
+// change says what became of what, and how often.
+func change(v wire.Evidence) string {
+	var parts []string
+	if v.Metric != 0 {
+		parts = append(parts, fmt.Sprintf("%s %s → %s", name(v.Metric), format(v.Metric, v.Before), format(v.Metric, v.After)))
+	}
+	if v.Count > 1 {
+		parts = append(parts, fmt.Sprintf("%d times", v.Count))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (p *printer) loss(l wire.Loss) {

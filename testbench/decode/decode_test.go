@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
 	"livebox-agent/uplink/wire"
 )
 
@@ -48,6 +49,11 @@ func event() []byte {
 	return wire.AppendEvent(nil, wire.Event{
 		Type: wire.ReportsLost, At: 90 * time.Second, Attributes: []wire.Attribute{{Key: "why", Value: "full\nstop"}},
 		Losses: []wire.Loss{{RunID: 0xabc, Lane: wire.Windows, First: 2, Last: 5, Count: 3, Reason: wire.LostFull}},
+		Evidence: []wire.Evidence{
+			{Sign: sample.Sign{At: 89 * time.Second, Kind: sample.BrownOut, Instance: "in1", Metric: catalogue.SensorVoltage, Before: 12040, After: 9310}},
+			{Sign: sample.Sign{At: 89500 * time.Millisecond, Kind: sample.PortDown, Instance: "lan\x1b1"}, Count: 3},
+		},
+		Unseen: []string{"restart: refused"},
 	})
 }
 

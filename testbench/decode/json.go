@@ -61,7 +61,7 @@ type jsonTable struct {
 
 // jsonMetric names a column. A value is an integer times 10^Exponent Unit.
 type jsonMetric struct {
-	Metric   catalogue.ID `json:"metric"`
+	Metric   catalogue.ID `json:"metric,omitempty"`
 	Name     string       `json:"name,omitempty"`
 	Instance string       `json:"instance,omitempty"`
 	Unit     string       `json:"unit,omitempty"`
@@ -87,6 +87,17 @@ type jsonEvent struct {
 	At         jsonTime        `json:"at"`
 	Attributes []jsonAttribute `json:"attributes,omitempty"`
 	Losses     []jsonLoss      `json:"losses,omitempty"`
+	Evidence   []jsonEvidence  `json:"evidence,omitempty"`
+	Unseen     []string        `json:"unseen,omitempty"`
+}
+
+type jsonEvidence struct {
+	Kind string   `json:"kind"`
+	At   jsonTime `json:"at"`
+	jsonMetric
+	Before *int64 `json:"before,omitempty"` // absent where there is no metric
+	After  *int64 `json:"after,omitempty"`
+	Count  uint32 `json:"count"`
 }
 
 type jsonAttribute struct {
@@ -264,9 +275,16 @@ func toTable(t wire.Table, clock wire.Clock) jsonTable {
 }
 
 func toEvent(e wire.Event, clock wire.Clock) jsonEvent {
-	out := jsonEvent{e.Type.String(), toTime(clock, e.At), nil, toLosses(e.Losses)}
+	out := jsonEvent{Type: e.Type.String(), At: toTime(clock, e.At), Losses: toLosses(e.Losses), Unseen: e.Unseen}
 	for _, a := range e.Attributes {
 		out.Attributes = append(out.Attributes, jsonAttribute(a))
+	}
+	for _, v := range e.Evidence {
+		j := jsonEvidence{Kind: v.Kind.String(), At: toTime(clock, v.At), jsonMetric: toMetric(v.Metric, v.Instance), Count: max(v.Count, 1)}
+		if v.Metric != 0 {
+			j.Before, j.After = &v.Before, &v.After
+		}
+		out.Evidence = append(out.Evidence, j)
 	}
 	return out
 }

@@ -310,8 +310,8 @@ def summary(body):
 
 # The messages of telemetry.proto: of each field number the name and the type. A
 # type is one of these, a message, or in a list what is repeated.
-UINT, INT, BOOL, FIXED64, FIXED32, TEXT, BYTES = "UINT INT BOOL FIXED64 FIXED32 TEXT BYTES".split()
-WIRE = {UINT: 0, INT: 0, BOOL: 0, FIXED64: 1, FIXED32: 5}  # all others: 2
+UINT, INT, SINT, BOOL, FIXED64, FIXED32, TEXT, BYTES = "UINT INT SINT BOOL FIXED64 FIXED32 TEXT BYTES".split()
+WIRE = {UINT: 0, INT: 0, SINT: 0, BOOL: 0, FIXED64: 1, FIXED32: 5}  # all others: 2
 RUN = {1: ("id", FIXED64), 2: ("counter", UINT), 3: ("kernel_boot", FIXED32)}
 CONSENT = {1: ("policy_version", UINT), 2: ("purposes", UINT)}
 SECTION = {1: ("purpose", UINT), 2: ("fidelity", UINT), 3: ("body", BYTES)}
@@ -320,7 +320,10 @@ REPORT = {1: ("box", TEXT), 2: ("run", RUN), 3: ("lane", UINT), 4: ("sequence", 
           10: ("wall_at_boot_ms", INT), 11: ("clock", UINT)}
 ATTRIBUTE = {1: ("key", TEXT), 2: ("value", TEXT)}
 LOSS = {1: ("run_id", FIXED64), 2: ("lane", UINT), 3: ("first", UINT), 4: ("last", UINT), 5: ("count", UINT), 6: ("reason", UINT)}
-EVENT = {1: ("type", UINT), 2: ("at_ms", UINT), 3: ("attributes", [ATTRIBUTE]), 4: ("losses", [LOSS])}
+EVIDENCE = {1: ("kind", UINT), 2: ("at_ms", UINT), 3: ("instance", TEXT), 4: ("metric", UINT), 5: ("before", SINT),
+            6: ("after", SINT), 7: ("count", UINT)}
+EVENT = {1: ("type", UINT), 2: ("at_ms", UINT), 3: ("attributes", [ATTRIBUTE]), 4: ("losses", [LOSS]),
+         5: ("evidence", [EVIDENCE]), 6: ("unseen", [TEXT])}
 CAPABILITY = {1: ("source", TEXT), 2: ("state", UINT), 3: ("reason", TEXT), 4: ("metrics", [UINT])}
 HEALTH = {1: ("code", TEXT), 2: ("since_ms", UINT), 3: ("detail", TEXT)}
 COUNTERS = {i + 1: (name, UINT) for i, name in enumerate((
@@ -382,7 +385,7 @@ def message(b, kind):
             continue
         if wire != (2 if isinstance(k, dict) else WIRE.get(k, 2)):
             continue  # a known number with another type is another field
-        v = message(v, k) if isinstance(k, dict) else {TEXT: bytes.decode, BOOL: bool, INT: wrap}.get(k, lambda v: v)(v)
+        v = message(v, k) if isinstance(k, dict) else {TEXT: bytes.decode, BOOL: bool, INT: wrap, SINT: lambda v: v >> 1 ^ -(v & 1)}.get(k, lambda v: v)(v)
         if repeated:
             m[name].append(v)
         else:

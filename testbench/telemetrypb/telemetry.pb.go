@@ -254,16 +254,44 @@ const (
 	// The store cannot be written: reports are kept in memory only. Attribute:
 	// reason.
 	EventType_EVENT_STORE_UNAVAILABLE EventType = 4
+	// Evidence of a surge: SPEC.md says how the events of one episode belong
+	// together.
+	EventType_EVENT_SURGE EventType = 5
+	// The line was lost or came back, or trained anew, outside an episode.
+	EventType_EVENT_LINE EventType = 6
+	// A level moved and stayed.
+	EventType_EVENT_STEP EventType = 7
+	// A port flaps, or no longer does.
+	EventType_EVENT_FLAPPING EventType = 8
+	// Latency or loss is worse than usual, or as usual again.
+	EventType_EVENT_QUALITY EventType = 9
+	// A device's Wi-Fi coverage is poor, or good again.
+	EventType_EVENT_COVERAGE EventType = 10
+	// Devices tried to join and failed.
+	EventType_EVENT_ASSOCIATION EventType = 11
+	// A temperature is beyond its limit, or below it again.
+	EventType_EVENT_THERMAL EventType = 12
+	// What the flight recorder held when it was asked for.
+	EventType_EVENT_RECORDING EventType = 13
 )
 
 // Enum value maps for EventType.
 var (
 	EventType_name = map[int32]string{
-		0: "EVENT_UNSPECIFIED",
-		1: "EVENT_AGENT_STARTED",
-		2: "EVENT_STORE_RESET",
-		3: "EVENT_REPORTS_LOST",
-		4: "EVENT_STORE_UNAVAILABLE",
+		0:  "EVENT_UNSPECIFIED",
+		1:  "EVENT_AGENT_STARTED",
+		2:  "EVENT_STORE_RESET",
+		3:  "EVENT_REPORTS_LOST",
+		4:  "EVENT_STORE_UNAVAILABLE",
+		5:  "EVENT_SURGE",
+		6:  "EVENT_LINE",
+		7:  "EVENT_STEP",
+		8:  "EVENT_FLAPPING",
+		9:  "EVENT_QUALITY",
+		10: "EVENT_COVERAGE",
+		11: "EVENT_ASSOCIATION",
+		12: "EVENT_THERMAL",
+		13: "EVENT_RECORDING",
 	}
 	EventType_value = map[string]int32{
 		"EVENT_UNSPECIFIED":       0,
@@ -271,6 +299,15 @@ var (
 		"EVENT_STORE_RESET":       2,
 		"EVENT_REPORTS_LOST":      3,
 		"EVENT_STORE_UNAVAILABLE": 4,
+		"EVENT_SURGE":             5,
+		"EVENT_LINE":              6,
+		"EVENT_STEP":              7,
+		"EVENT_FLAPPING":          8,
+		"EVENT_QUALITY":           9,
+		"EVENT_COVERAGE":          10,
+		"EVENT_ASSOCIATION":       11,
+		"EVENT_THERMAL":           12,
+		"EVENT_RECORDING":         13,
 	}
 )
 
@@ -299,6 +336,134 @@ func (x EventType) Number() protoreflect.EnumNumber {
 // Deprecated: Use EventType.Descriptor instead.
 func (EventType) EnumDescriptor() ([]byte, []int) {
 	return file_telemetry_proto_rawDescGZIP(), []int{4}
+}
+
+// SignKind says what kind of thing happened.
+type SignKind int32
+
+const (
+	SignKind_SIGN_UNSPECIFIED          SignKind = 0
+	SignKind_SIGN_PORT_DOWN            SignKind = 1
+	SignKind_SIGN_PORT_UP              SignKind = 2
+	SignKind_SIGN_PORT_SLOWER          SignKind = 3
+	SignKind_SIGN_PORT_FLAPPING        SignKind = 4
+	SignKind_SIGN_PORT_STEADY          SignKind = 5
+	SignKind_SIGN_PORT_DEAD            SignKind = 6
+	SignKind_SIGN_LINE_DOWN            SignKind = 8
+	SignKind_SIGN_LINE_UP              SignKind = 9
+	SignKind_SIGN_LINE_RETRAINED       SignKind = 10
+	SignKind_SIGN_LINE_ERRORS          SignKind = 11
+	SignKind_SIGN_STEPPED              SignKind = 16
+	SignKind_SIGN_DEGRADED             SignKind = 17
+	SignKind_SIGN_RECOVERED            SignKind = 18
+	SignKind_SIGN_BROWN_OUT            SignKind = 24
+	SignKind_SIGN_OVER_VOLTAGE         SignKind = 25
+	SignKind_SIGN_RAIL_NORMAL          SignKind = 26
+	SignKind_SIGN_HOT                  SignKind = 27
+	SignKind_SIGN_COOLED               SignKind = 28
+	SignKind_SIGN_STRIKE               SignKind = 29
+	SignKind_SIGN_PROTECTION_TRIPPED   SignKind = 30
+	SignKind_SIGN_KERNEL_MESSAGE       SignKind = 32
+	SignKind_SIGN_KERNEL_MESSAGES_LOST SignKind = 33
+	SignKind_SIGN_RESTARTED            SignKind = 40
+	SignKind_SIGN_RESET_CAUSE          SignKind = 41
+	SignKind_SIGN_CRASH_RECORD         SignKind = 42
+	SignKind_SIGN_POOR_COVERAGE        SignKind = 48
+	SignKind_SIGN_GOOD_COVERAGE        SignKind = 49
+	SignKind_SIGN_ASSOCIATION_FAILURES SignKind = 50
+)
+
+// Enum value maps for SignKind.
+var (
+	SignKind_name = map[int32]string{
+		0:  "SIGN_UNSPECIFIED",
+		1:  "SIGN_PORT_DOWN",
+		2:  "SIGN_PORT_UP",
+		3:  "SIGN_PORT_SLOWER",
+		4:  "SIGN_PORT_FLAPPING",
+		5:  "SIGN_PORT_STEADY",
+		6:  "SIGN_PORT_DEAD",
+		8:  "SIGN_LINE_DOWN",
+		9:  "SIGN_LINE_UP",
+		10: "SIGN_LINE_RETRAINED",
+		11: "SIGN_LINE_ERRORS",
+		16: "SIGN_STEPPED",
+		17: "SIGN_DEGRADED",
+		18: "SIGN_RECOVERED",
+		24: "SIGN_BROWN_OUT",
+		25: "SIGN_OVER_VOLTAGE",
+		26: "SIGN_RAIL_NORMAL",
+		27: "SIGN_HOT",
+		28: "SIGN_COOLED",
+		29: "SIGN_STRIKE",
+		30: "SIGN_PROTECTION_TRIPPED",
+		32: "SIGN_KERNEL_MESSAGE",
+		33: "SIGN_KERNEL_MESSAGES_LOST",
+		40: "SIGN_RESTARTED",
+		41: "SIGN_RESET_CAUSE",
+		42: "SIGN_CRASH_RECORD",
+		48: "SIGN_POOR_COVERAGE",
+		49: "SIGN_GOOD_COVERAGE",
+		50: "SIGN_ASSOCIATION_FAILURES",
+	}
+	SignKind_value = map[string]int32{
+		"SIGN_UNSPECIFIED":          0,
+		"SIGN_PORT_DOWN":            1,
+		"SIGN_PORT_UP":              2,
+		"SIGN_PORT_SLOWER":          3,
+		"SIGN_PORT_FLAPPING":        4,
+		"SIGN_PORT_STEADY":          5,
+		"SIGN_PORT_DEAD":            6,
+		"SIGN_LINE_DOWN":            8,
+		"SIGN_LINE_UP":              9,
+		"SIGN_LINE_RETRAINED":       10,
+		"SIGN_LINE_ERRORS":          11,
+		"SIGN_STEPPED":              16,
+		"SIGN_DEGRADED":             17,
+		"SIGN_RECOVERED":            18,
+		"SIGN_BROWN_OUT":            24,
+		"SIGN_OVER_VOLTAGE":         25,
+		"SIGN_RAIL_NORMAL":          26,
+		"SIGN_HOT":                  27,
+		"SIGN_COOLED":               28,
+		"SIGN_STRIKE":               29,
+		"SIGN_PROTECTION_TRIPPED":   30,
+		"SIGN_KERNEL_MESSAGE":       32,
+		"SIGN_KERNEL_MESSAGES_LOST": 33,
+		"SIGN_RESTARTED":            40,
+		"SIGN_RESET_CAUSE":          41,
+		"SIGN_CRASH_RECORD":         42,
+		"SIGN_POOR_COVERAGE":        48,
+		"SIGN_GOOD_COVERAGE":        49,
+		"SIGN_ASSOCIATION_FAILURES": 50,
+	}
+)
+
+func (x SignKind) Enum() *SignKind {
+	p := new(SignKind)
+	*p = x
+	return p
+}
+
+func (x SignKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (SignKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_telemetry_proto_enumTypes[5].Descriptor()
+}
+
+func (SignKind) Type() protoreflect.EnumType {
+	return &file_telemetry_proto_enumTypes[5]
+}
+
+func (x SignKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use SignKind.Descriptor instead.
+func (SignKind) EnumDescriptor() ([]byte, []int) {
+	return file_telemetry_proto_rawDescGZIP(), []int{5}
 }
 
 type Loss_Reason int32
@@ -344,11 +509,11 @@ func (x Loss_Reason) String() string {
 }
 
 func (Loss_Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_telemetry_proto_enumTypes[5].Descriptor()
+	return file_telemetry_proto_enumTypes[6].Descriptor()
 }
 
 func (Loss_Reason) Type() protoreflect.EnumType {
-	return &file_telemetry_proto_enumTypes[5]
+	return &file_telemetry_proto_enumTypes[6]
 }
 
 func (x Loss_Reason) Number() protoreflect.EnumNumber {
@@ -357,7 +522,7 @@ func (x Loss_Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Loss_Reason.Descriptor instead.
 func (Loss_Reason) EnumDescriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{5, 0}
+	return file_telemetry_proto_rawDescGZIP(), []int{6, 0}
 }
 
 type Capability_State int32
@@ -406,11 +571,11 @@ func (x Capability_State) String() string {
 }
 
 func (Capability_State) Descriptor() protoreflect.EnumDescriptor {
-	return file_telemetry_proto_enumTypes[6].Descriptor()
+	return file_telemetry_proto_enumTypes[7].Descriptor()
 }
 
 func (Capability_State) Type() protoreflect.EnumType {
-	return &file_telemetry_proto_enumTypes[6]
+	return &file_telemetry_proto_enumTypes[7]
 }
 
 func (x Capability_State) Number() protoreflect.EnumNumber {
@@ -419,7 +584,7 @@ func (x Capability_State) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Capability_State.Descriptor instead.
 func (Capability_State) EnumDescriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{7, 0}
+	return file_telemetry_proto_rawDescGZIP(), []int{8, 0}
 }
 
 // Run is one start of the agent on one box. (box, Run.id, lane, sequence)
@@ -735,6 +900,104 @@ func (x *Report) GetClock() ClockQuality {
 	return ClockQuality_CLOCK_UNKNOWN
 }
 
+// Evidence is one thing that was seen.
+type Evidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Kind  SignKind               `protobuf:"varint,1,opt,name=kind,proto3,enum=livebox.telemetry.v1.SignKind" json:"kind,omitempty"`
+	// Milliseconds since the kernel booted.
+	AtMs uint64 `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// What it happened to: a port, a line, a sensor, a class of messages.
+	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
+	// The metric whose values before and after are; 0: they mean nothing.
+	Metric uint32 `protobuf:"varint,4,opt,name=metric,proto3" json:"metric,omitempty"`
+	// In units of 10^exponent of the metric, as readings are.
+	Before int64 `protobuf:"zigzag64,5,opt,name=before,proto3" json:"before,omitempty"`
+	After  int64 `protobuf:"zigzag64,6,opt,name=after,proto3" json:"after,omitempty"`
+	// How often it was seen in this event, the first time at at_ms; 0 is once.
+	Count         uint32 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evidence) Reset() {
+	*x = Evidence{}
+	mi := &file_telemetry_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evidence) ProtoMessage() {}
+
+func (x *Evidence) ProtoReflect() protoreflect.Message {
+	mi := &file_telemetry_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
+func (*Evidence) Descriptor() ([]byte, []int) {
+	return file_telemetry_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Evidence) GetKind() SignKind {
+	if x != nil {
+		return x.Kind
+	}
+	return SignKind_SIGN_UNSPECIFIED
+}
+
+func (x *Evidence) GetAtMs() uint64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Evidence) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+func (x *Evidence) GetMetric() uint32 {
+	if x != nil {
+		return x.Metric
+	}
+	return 0
+}
+
+func (x *Evidence) GetBefore() int64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *Evidence) GetAfter() int64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *Evidence) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 type Attribute struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -745,7 +1008,7 @@ type Attribute struct {
 
 func (x *Attribute) Reset() {
 	*x = Attribute{}
-	mi := &file_telemetry_proto_msgTypes[4]
+	mi := &file_telemetry_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -757,7 +1020,7 @@ func (x *Attribute) String() string {
 func (*Attribute) ProtoMessage() {}
 
 func (x *Attribute) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[4]
+	mi := &file_telemetry_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -770,7 +1033,7 @@ func (x *Attribute) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribute.ProtoReflect.Descriptor instead.
 func (*Attribute) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{4}
+	return file_telemetry_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Attribute) GetKey() string {
@@ -803,7 +1066,7 @@ type Loss struct {
 
 func (x *Loss) Reset() {
 	*x = Loss{}
-	mi := &file_telemetry_proto_msgTypes[5]
+	mi := &file_telemetry_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +1078,7 @@ func (x *Loss) String() string {
 func (*Loss) ProtoMessage() {}
 
 func (x *Loss) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[5]
+	mi := &file_telemetry_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +1091,7 @@ func (x *Loss) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Loss.ProtoReflect.Descriptor instead.
 func (*Loss) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{5}
+	return file_telemetry_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Loss) GetRunId() uint64 {
@@ -877,16 +1140,21 @@ type Event struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Type  EventType              `protobuf:"varint,1,opt,name=type,proto3,enum=livebox.telemetry.v1.EventType" json:"type,omitempty"`
 	// Milliseconds since the kernel booted.
-	AtMs          uint64       `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
-	Attributes    []*Attribute `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty"`
-	Losses        []*Loss      `protobuf:"bytes,4,rep,name=losses,proto3" json:"losses,omitempty"`
+	AtMs       uint64       `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	Attributes []*Attribute `protobuf:"bytes,3,rep,name=attributes,proto3" json:"attributes,omitempty"`
+	Losses     []*Loss      `protobuf:"bytes,4,rep,name=losses,proto3" json:"losses,omitempty"`
+	// What was seen, in order of time.
+	Evidence []*Evidence `protobuf:"bytes,5,rep,name=evidence,proto3" json:"evidence,omitempty"`
+	// What could not be seen: names of sources that this box has not, refuses or
+	// that fail, and the reason ("surge: refused: NMC.Reboot").
+	Unseen        []string `protobuf:"bytes,6,rep,name=unseen,proto3" json:"unseen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_telemetry_proto_msgTypes[6]
+	mi := &file_telemetry_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1166,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[6]
+	mi := &file_telemetry_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1179,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{6}
+	return file_telemetry_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Event) GetType() EventType {
@@ -942,6 +1210,20 @@ func (x *Event) GetLosses() []*Loss {
 	return nil
 }
 
+func (x *Event) GetEvidence() []*Evidence {
+	if x != nil {
+		return x.Evidence
+	}
+	return nil
+}
+
+func (x *Event) GetUnseen() []string {
+	if x != nil {
+		return x.Unseen
+	}
+	return nil
+}
+
 // What one source of the box gives.
 type Capability struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -956,7 +1238,7 @@ type Capability struct {
 
 func (x *Capability) Reset() {
 	*x = Capability{}
-	mi := &file_telemetry_proto_msgTypes[7]
+	mi := &file_telemetry_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1250,7 @@ func (x *Capability) String() string {
 func (*Capability) ProtoMessage() {}
 
 func (x *Capability) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[7]
+	mi := &file_telemetry_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1263,7 @@ func (x *Capability) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Capability.ProtoReflect.Descriptor instead.
 func (*Capability) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{7}
+	return file_telemetry_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Capability) GetSource() string {
@@ -1026,7 +1308,7 @@ type Health struct {
 
 func (x *Health) Reset() {
 	*x = Health{}
-	mi := &file_telemetry_proto_msgTypes[8]
+	mi := &file_telemetry_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1320,7 @@ func (x *Health) String() string {
 func (*Health) ProtoMessage() {}
 
 func (x *Health) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[8]
+	mi := &file_telemetry_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1333,7 @@ func (x *Health) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Health.ProtoReflect.Descriptor instead.
 func (*Health) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{8}
+	return file_telemetry_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Health) GetCode() string {
@@ -1100,7 +1382,7 @@ type Counters struct {
 
 func (x *Counters) Reset() {
 	*x = Counters{}
-	mi := &file_telemetry_proto_msgTypes[9]
+	mi := &file_telemetry_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1112,7 +1394,7 @@ func (x *Counters) String() string {
 func (*Counters) ProtoMessage() {}
 
 func (x *Counters) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[9]
+	mi := &file_telemetry_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1125,7 +1407,7 @@ func (x *Counters) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Counters.ProtoReflect.Descriptor instead.
 func (*Counters) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{9}
+	return file_telemetry_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Counters) GetReadings() uint64 {
@@ -1210,7 +1492,7 @@ type Status struct {
 
 func (x *Status) Reset() {
 	*x = Status{}
-	mi := &file_telemetry_proto_msgTypes[10]
+	mi := &file_telemetry_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1222,7 +1504,7 @@ func (x *Status) String() string {
 func (*Status) ProtoMessage() {}
 
 func (x *Status) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[10]
+	mi := &file_telemetry_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1235,7 +1517,7 @@ func (x *Status) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Status.ProtoReflect.Descriptor instead.
 func (*Status) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{10}
+	return file_telemetry_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Status) GetBox() string {
@@ -1346,7 +1628,7 @@ type Range struct {
 
 func (x *Range) Reset() {
 	*x = Range{}
-	mi := &file_telemetry_proto_msgTypes[11]
+	mi := &file_telemetry_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1640,7 @@ func (x *Range) String() string {
 func (*Range) ProtoMessage() {}
 
 func (x *Range) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[11]
+	mi := &file_telemetry_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1653,7 @@ func (x *Range) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Range.ProtoReflect.Descriptor instead.
 func (*Range) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{11}
+	return file_telemetry_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Range) GetFirst() uint64 {
@@ -1403,7 +1685,7 @@ type LaneAck struct {
 
 func (x *LaneAck) Reset() {
 	*x = LaneAck{}
-	mi := &file_telemetry_proto_msgTypes[12]
+	mi := &file_telemetry_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1697,7 @@ func (x *LaneAck) String() string {
 func (*LaneAck) ProtoMessage() {}
 
 func (x *LaneAck) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[12]
+	mi := &file_telemetry_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1710,7 @@ func (x *LaneAck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaneAck.ProtoReflect.Descriptor instead.
 func (*LaneAck) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{12}
+	return file_telemetry_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LaneAck) GetRunId() uint64 {
@@ -1471,7 +1753,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_telemetry_proto_msgTypes[13]
+	mi := &file_telemetry_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1765,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_telemetry_proto_msgTypes[13]
+	mi := &file_telemetry_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1778,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_telemetry_proto_rawDescGZIP(), []int{13}
+	return file_telemetry_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Ack) GetLanes() []*LaneAck {
@@ -1542,7 +1824,15 @@ const file_telemetry_proto_rawDesc = "" +
 	"\bsections\x18\t \x03(\v2\x1d.livebox.telemetry.v1.SectionR\bsections\x12%\n" +
 	"\x0fwall_at_boot_ms\x18\n" +
 	" \x01(\x03R\fwallAtBootMs\x128\n" +
-	"\x05clock\x18\v \x01(\x0e2\".livebox.telemetry.v1.ClockQualityR\x05clock\"3\n" +
+	"\x05clock\x18\v \x01(\x0e2\".livebox.telemetry.v1.ClockQualityR\x05clock\"\xcb\x01\n" +
+	"\bEvidence\x122\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1e.livebox.telemetry.v1.SignKindR\x04kind\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x1a\n" +
+	"\binstance\x18\x03 \x01(\tR\binstance\x12\x16\n" +
+	"\x06metric\x18\x04 \x01(\rR\x06metric\x12\x16\n" +
+	"\x06before\x18\x05 \x01(\x12R\x06before\x12\x14\n" +
+	"\x05after\x18\x06 \x01(\x12R\x05after\x12\x14\n" +
+	"\x05count\x18\a \x01(\rR\x05count\"3\n" +
 	"\tAttribute\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value\"\x9d\x02\n" +
@@ -1558,14 +1848,16 @@ const file_telemetry_proto_rawDesc = "" +
 	"\x04FULL\x10\x01\x12\v\n" +
 	"\aDAMAGED\x10\x02\x12\v\n" +
 	"\aTHINNED\x10\x03\x12\r\n" +
-	"\tWITHDRAWN\x10\x04\"\xc6\x01\n" +
+	"\tWITHDRAWN\x10\x04\"\x9a\x02\n" +
 	"\x05Event\x123\n" +
 	"\x04type\x18\x01 \x01(\x0e2\x1f.livebox.telemetry.v1.EventTypeR\x04type\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12?\n" +
 	"\n" +
 	"attributes\x18\x03 \x03(\v2\x1f.livebox.telemetry.v1.AttributeR\n" +
 	"attributes\x122\n" +
-	"\x06losses\x18\x04 \x03(\v2\x1a.livebox.telemetry.v1.LossR\x06losses\"\xfc\x01\n" +
+	"\x06losses\x18\x04 \x03(\v2\x1a.livebox.telemetry.v1.LossR\x06losses\x12:\n" +
+	"\bevidence\x18\x05 \x03(\v2\x1e.livebox.telemetry.v1.EvidenceR\bevidence\x12\x16\n" +
+	"\x06unseen\x18\x06 \x03(\tR\x06unseen\"\xfc\x01\n" +
 	"\n" +
 	"Capability\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12<\n" +
@@ -1643,13 +1935,56 @@ const file_telemetry_proto_rawDesc = "" +
 	"\x14FIDELITY_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10FIDELITY_SUMMARY\x10\x01\x12\x14\n" +
 	"\x10FIDELITY_COLUMNS\x10\x02\x12\x12\n" +
-	"\x0eFIDELITY_EVENT\x10\x03*\x87\x01\n" +
+	"\x0eFIDELITY_EVENT\x10\x03*\xb2\x02\n" +
 	"\tEventType\x12\x15\n" +
 	"\x11EVENT_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13EVENT_AGENT_STARTED\x10\x01\x12\x15\n" +
 	"\x11EVENT_STORE_RESET\x10\x02\x12\x16\n" +
 	"\x12EVENT_REPORTS_LOST\x10\x03\x12\x1b\n" +
-	"\x17EVENT_STORE_UNAVAILABLE\x10\x04B%Z#livebox-agent/testbench/telemetrypbb\x06proto3"
+	"\x17EVENT_STORE_UNAVAILABLE\x10\x04\x12\x0f\n" +
+	"\vEVENT_SURGE\x10\x05\x12\x0e\n" +
+	"\n" +
+	"EVENT_LINE\x10\x06\x12\x0e\n" +
+	"\n" +
+	"EVENT_STEP\x10\a\x12\x12\n" +
+	"\x0eEVENT_FLAPPING\x10\b\x12\x11\n" +
+	"\rEVENT_QUALITY\x10\t\x12\x12\n" +
+	"\x0eEVENT_COVERAGE\x10\n" +
+	"\x12\x15\n" +
+	"\x11EVENT_ASSOCIATION\x10\v\x12\x11\n" +
+	"\rEVENT_THERMAL\x10\f\x12\x13\n" +
+	"\x0fEVENT_RECORDING\x10\r*\x82\x05\n" +
+	"\bSignKind\x12\x14\n" +
+	"\x10SIGN_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eSIGN_PORT_DOWN\x10\x01\x12\x10\n" +
+	"\fSIGN_PORT_UP\x10\x02\x12\x14\n" +
+	"\x10SIGN_PORT_SLOWER\x10\x03\x12\x16\n" +
+	"\x12SIGN_PORT_FLAPPING\x10\x04\x12\x14\n" +
+	"\x10SIGN_PORT_STEADY\x10\x05\x12\x12\n" +
+	"\x0eSIGN_PORT_DEAD\x10\x06\x12\x12\n" +
+	"\x0eSIGN_LINE_DOWN\x10\b\x12\x10\n" +
+	"\fSIGN_LINE_UP\x10\t\x12\x17\n" +
+	"\x13SIGN_LINE_RETRAINED\x10\n" +
+	"\x12\x14\n" +
+	"\x10SIGN_LINE_ERRORS\x10\v\x12\x10\n" +
+	"\fSIGN_STEPPED\x10\x10\x12\x11\n" +
+	"\rSIGN_DEGRADED\x10\x11\x12\x12\n" +
+	"\x0eSIGN_RECOVERED\x10\x12\x12\x12\n" +
+	"\x0eSIGN_BROWN_OUT\x10\x18\x12\x15\n" +
+	"\x11SIGN_OVER_VOLTAGE\x10\x19\x12\x14\n" +
+	"\x10SIGN_RAIL_NORMAL\x10\x1a\x12\f\n" +
+	"\bSIGN_HOT\x10\x1b\x12\x0f\n" +
+	"\vSIGN_COOLED\x10\x1c\x12\x0f\n" +
+	"\vSIGN_STRIKE\x10\x1d\x12\x1b\n" +
+	"\x17SIGN_PROTECTION_TRIPPED\x10\x1e\x12\x17\n" +
+	"\x13SIGN_KERNEL_MESSAGE\x10 \x12\x1d\n" +
+	"\x19SIGN_KERNEL_MESSAGES_LOST\x10!\x12\x12\n" +
+	"\x0eSIGN_RESTARTED\x10(\x12\x14\n" +
+	"\x10SIGN_RESET_CAUSE\x10)\x12\x15\n" +
+	"\x11SIGN_CRASH_RECORD\x10*\x12\x16\n" +
+	"\x12SIGN_POOR_COVERAGE\x100\x12\x16\n" +
+	"\x12SIGN_GOOD_COVERAGE\x101\x12\x1d\n" +
+	"\x19SIGN_ASSOCIATION_FAILURES\x102B%Z#livebox-agent/testbench/telemetrypbb\x06proto3"
 
 var (
 	file_telemetry_proto_rawDescOnce sync.Once
@@ -1663,60 +1998,64 @@ func file_telemetry_proto_rawDescGZIP() []byte {
 	return file_telemetry_proto_rawDescData
 }
 
-var file_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_telemetry_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_telemetry_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_telemetry_proto_goTypes = []any{
 	(Lane)(0),             // 0: livebox.telemetry.v1.Lane
 	(ClockQuality)(0),     // 1: livebox.telemetry.v1.ClockQuality
 	(Purpose)(0),          // 2: livebox.telemetry.v1.Purpose
 	(Fidelity)(0),         // 3: livebox.telemetry.v1.Fidelity
 	(EventType)(0),        // 4: livebox.telemetry.v1.EventType
-	(Loss_Reason)(0),      // 5: livebox.telemetry.v1.Loss.Reason
-	(Capability_State)(0), // 6: livebox.telemetry.v1.Capability.State
-	(*Run)(nil),           // 7: livebox.telemetry.v1.Run
-	(*Consent)(nil),       // 8: livebox.telemetry.v1.Consent
-	(*Section)(nil),       // 9: livebox.telemetry.v1.Section
-	(*Report)(nil),        // 10: livebox.telemetry.v1.Report
-	(*Attribute)(nil),     // 11: livebox.telemetry.v1.Attribute
-	(*Loss)(nil),          // 12: livebox.telemetry.v1.Loss
-	(*Event)(nil),         // 13: livebox.telemetry.v1.Event
-	(*Capability)(nil),    // 14: livebox.telemetry.v1.Capability
-	(*Health)(nil),        // 15: livebox.telemetry.v1.Health
-	(*Counters)(nil),      // 16: livebox.telemetry.v1.Counters
-	(*Status)(nil),        // 17: livebox.telemetry.v1.Status
-	(*Range)(nil),         // 18: livebox.telemetry.v1.Range
-	(*LaneAck)(nil),       // 19: livebox.telemetry.v1.LaneAck
-	(*Ack)(nil),           // 20: livebox.telemetry.v1.Ack
+	(SignKind)(0),         // 5: livebox.telemetry.v1.SignKind
+	(Loss_Reason)(0),      // 6: livebox.telemetry.v1.Loss.Reason
+	(Capability_State)(0), // 7: livebox.telemetry.v1.Capability.State
+	(*Run)(nil),           // 8: livebox.telemetry.v1.Run
+	(*Consent)(nil),       // 9: livebox.telemetry.v1.Consent
+	(*Section)(nil),       // 10: livebox.telemetry.v1.Section
+	(*Report)(nil),        // 11: livebox.telemetry.v1.Report
+	(*Evidence)(nil),      // 12: livebox.telemetry.v1.Evidence
+	(*Attribute)(nil),     // 13: livebox.telemetry.v1.Attribute
+	(*Loss)(nil),          // 14: livebox.telemetry.v1.Loss
+	(*Event)(nil),         // 15: livebox.telemetry.v1.Event
+	(*Capability)(nil),    // 16: livebox.telemetry.v1.Capability
+	(*Health)(nil),        // 17: livebox.telemetry.v1.Health
+	(*Counters)(nil),      // 18: livebox.telemetry.v1.Counters
+	(*Status)(nil),        // 19: livebox.telemetry.v1.Status
+	(*Range)(nil),         // 20: livebox.telemetry.v1.Range
+	(*LaneAck)(nil),       // 21: livebox.telemetry.v1.LaneAck
+	(*Ack)(nil),           // 22: livebox.telemetry.v1.Ack
 }
 var file_telemetry_proto_depIdxs = []int32{
 	2,  // 0: livebox.telemetry.v1.Section.purpose:type_name -> livebox.telemetry.v1.Purpose
 	3,  // 1: livebox.telemetry.v1.Section.fidelity:type_name -> livebox.telemetry.v1.Fidelity
-	7,  // 2: livebox.telemetry.v1.Report.run:type_name -> livebox.telemetry.v1.Run
+	8,  // 2: livebox.telemetry.v1.Report.run:type_name -> livebox.telemetry.v1.Run
 	0,  // 3: livebox.telemetry.v1.Report.lane:type_name -> livebox.telemetry.v1.Lane
-	8,  // 4: livebox.telemetry.v1.Report.consent:type_name -> livebox.telemetry.v1.Consent
-	9,  // 5: livebox.telemetry.v1.Report.sections:type_name -> livebox.telemetry.v1.Section
+	9,  // 4: livebox.telemetry.v1.Report.consent:type_name -> livebox.telemetry.v1.Consent
+	10, // 5: livebox.telemetry.v1.Report.sections:type_name -> livebox.telemetry.v1.Section
 	1,  // 6: livebox.telemetry.v1.Report.clock:type_name -> livebox.telemetry.v1.ClockQuality
-	0,  // 7: livebox.telemetry.v1.Loss.lane:type_name -> livebox.telemetry.v1.Lane
-	5,  // 8: livebox.telemetry.v1.Loss.reason:type_name -> livebox.telemetry.v1.Loss.Reason
-	4,  // 9: livebox.telemetry.v1.Event.type:type_name -> livebox.telemetry.v1.EventType
-	11, // 10: livebox.telemetry.v1.Event.attributes:type_name -> livebox.telemetry.v1.Attribute
-	12, // 11: livebox.telemetry.v1.Event.losses:type_name -> livebox.telemetry.v1.Loss
-	6,  // 12: livebox.telemetry.v1.Capability.state:type_name -> livebox.telemetry.v1.Capability.State
-	7,  // 13: livebox.telemetry.v1.Status.run:type_name -> livebox.telemetry.v1.Run
-	8,  // 14: livebox.telemetry.v1.Status.consent:type_name -> livebox.telemetry.v1.Consent
-	14, // 15: livebox.telemetry.v1.Status.capabilities:type_name -> livebox.telemetry.v1.Capability
-	15, // 16: livebox.telemetry.v1.Status.health:type_name -> livebox.telemetry.v1.Health
-	12, // 17: livebox.telemetry.v1.Status.losses:type_name -> livebox.telemetry.v1.Loss
-	16, // 18: livebox.telemetry.v1.Status.counters:type_name -> livebox.telemetry.v1.Counters
-	1,  // 19: livebox.telemetry.v1.Status.clock:type_name -> livebox.telemetry.v1.ClockQuality
-	0,  // 20: livebox.telemetry.v1.LaneAck.lane:type_name -> livebox.telemetry.v1.Lane
-	18, // 21: livebox.telemetry.v1.LaneAck.ranges:type_name -> livebox.telemetry.v1.Range
-	19, // 22: livebox.telemetry.v1.Ack.lanes:type_name -> livebox.telemetry.v1.LaneAck
-	23, // [23:23] is the sub-list for method output_type
-	23, // [23:23] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	5,  // 7: livebox.telemetry.v1.Evidence.kind:type_name -> livebox.telemetry.v1.SignKind
+	0,  // 8: livebox.telemetry.v1.Loss.lane:type_name -> livebox.telemetry.v1.Lane
+	6,  // 9: livebox.telemetry.v1.Loss.reason:type_name -> livebox.telemetry.v1.Loss.Reason
+	4,  // 10: livebox.telemetry.v1.Event.type:type_name -> livebox.telemetry.v1.EventType
+	13, // 11: livebox.telemetry.v1.Event.attributes:type_name -> livebox.telemetry.v1.Attribute
+	14, // 12: livebox.telemetry.v1.Event.losses:type_name -> livebox.telemetry.v1.Loss
+	12, // 13: livebox.telemetry.v1.Event.evidence:type_name -> livebox.telemetry.v1.Evidence
+	7,  // 14: livebox.telemetry.v1.Capability.state:type_name -> livebox.telemetry.v1.Capability.State
+	8,  // 15: livebox.telemetry.v1.Status.run:type_name -> livebox.telemetry.v1.Run
+	9,  // 16: livebox.telemetry.v1.Status.consent:type_name -> livebox.telemetry.v1.Consent
+	16, // 17: livebox.telemetry.v1.Status.capabilities:type_name -> livebox.telemetry.v1.Capability
+	17, // 18: livebox.telemetry.v1.Status.health:type_name -> livebox.telemetry.v1.Health
+	14, // 19: livebox.telemetry.v1.Status.losses:type_name -> livebox.telemetry.v1.Loss
+	18, // 20: livebox.telemetry.v1.Status.counters:type_name -> livebox.telemetry.v1.Counters
+	1,  // 21: livebox.telemetry.v1.Status.clock:type_name -> livebox.telemetry.v1.ClockQuality
+	0,  // 22: livebox.telemetry.v1.LaneAck.lane:type_name -> livebox.telemetry.v1.Lane
+	20, // 23: livebox.telemetry.v1.LaneAck.ranges:type_name -> livebox.telemetry.v1.Range
+	21, // 24: livebox.telemetry.v1.Ack.lanes:type_name -> livebox.telemetry.v1.LaneAck
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_telemetry_proto_init() }
@@ -1729,8 +2068,8 @@ func file_telemetry_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_telemetry_proto_rawDesc), len(file_telemetry_proto_rawDesc)),
-			NumEnums:      7,
-			NumMessages:   14,
+			NumEnums:      8,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

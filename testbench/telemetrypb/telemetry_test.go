@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
 	"livebox-agent/testbench/telemetrypb"
 	"livebox-agent/uplink/wire"
 )
@@ -58,7 +59,7 @@ func (f *filler) scalar(fd protoreflect.FieldDescriptor) protoreflect.Value {
 		return protoreflect.ValueOfBytes([]byte{byte(f.n), 0xff})
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		return protoreflect.ValueOfUint32(uint32(1000 + f.n))
-	case protoreflect.Int64Kind:
+	case protoreflect.Int64Kind, protoreflect.Sint64Kind:
 		return protoreflect.ValueOfInt64(int64(f.n) - 1_000_000)
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
 		return protoreflect.ValueOfUint64(1<<32 + f.n)
@@ -155,6 +156,7 @@ func TestEnumerationsAgree(t *testing.T) {
 		{telemetrypb.Purpose(0).Descriptor(), "PURPOSE_", func(n int) string { return catalogue.Purpose(n).String() }},
 		{telemetrypb.Fidelity(0).Descriptor(), "FIDELITY_", func(n int) string { return wire.Fidelity(n).String() }},
 		{telemetrypb.EventType(0).Descriptor(), "EVENT_", func(n int) string { return wire.EventType(n).String() }},
+		{telemetrypb.SignKind(0).Descriptor(), "SIGN_", func(n int) string { return sample.SignKind(n).String() }},
 		{telemetrypb.Loss_Reason(0).Descriptor(), "", func(n int) string { return wire.LossReason(n).String() }},
 		{telemetrypb.Capability_State(0).Descriptor(), "", func(n int) string { return wire.CapabilityState(n).String() }},
 	} {

@@ -3,9 +3,13 @@ package wire
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
 )
 
 // An EventType says what happened.
@@ -14,7 +18,8 @@ type EventType uint16
 // The types of event. The numbers travel on the wire.
 const (
 	// AgentStarted carries the attributes previous_run (hexadecimal),
-	// previous_end ("clean", "unclean", "first", "unknown") and version.
+	// previous_end ("clean", "unclean", "first", "unknown") and version, and
+	// evidence of why the box restarted where the kernel did.
 	AgentStarted EventType = iota + 1
 	// StoreReset: the store of reports was damaged or foreign and has been set
 	// aside.
@@ -25,19 +30,37 @@ const (
 	// StoreUnavailable: the store cannot be written; reports are kept in
 	// memory only.
 	StoreUnavailable
+	// Surge is evidence of a surge, or of what may be one.
+	Surge
+	// Line: the line was lost, came back or trained anew, outside an episode.
+	Line
+	// Step: a level moved and stayed.
+	Step
+	// Flapping: a port flaps, or no longer does.
+	Flapping
+	// Quality: latency or loss is worse than usual, or as usual again.
+	Quality
+	// Coverage: a device's Wi-Fi coverage is poor, or good again.
+	Coverage
+	// Association: devices tried to join and failed.
+	Association
+	// Thermal: a temperature is beyond its limit, or below it again.
+	Thermal
+	// Recording is what the flight recorder held when it was asked for.
+	Recording
 )
+
+// eventNames has the types in lower case.
+var eventNames = [...]string{
+	AgentStarted: "agent_started", StoreReset: "store_reset", ReportsLost: "reports_lost",
+	StoreUnavailable: "store_unavailable", Surge: "surge", Line: "line", Step: "step", Flapping: "flapping",
+	Quality: "quality", Coverage: "coverage", Association: "association", Thermal: "thermal", Recording: "recording",
+}
 
 // String returns the type in lower case.
 func (t EventType) String() string {
-	switch t {
-	case AgentStarted:
-		return "agent_started"
-	case StoreReset:
-		return "store_reset"
-	case ReportsLost:
-		return "reports_lost"
-	case StoreUnavailable:
-		return "store_unavailable"
+	if t != 0 && int(t) < len(eventNames) {
+		return eventNames[t]
 	}
 	return "event(" + strconv.Itoa(int(t)) + ")"
 }
@@ -50,6 +73,17 @@ type Event struct {
 	At         time.Duration
 	Attributes []Attribute
 	Losses     []Loss
+	// Evidence is what was seen, in order of time.
+	Evidence []Evidence
+	// Unseen names what could not be seen, and says why.
+	Unseen []string
+}
+
+// Evidence is a sign that was seen once or more.
+type Evidence struct {
+	sample.Sign
+	// Count is how often it was seen, the first time at Sign.At; 0 is once.
+	Count uint32
 }
 
 // An Attribute is a detail of an event.
@@ -110,7 +144,27 @@ func AppendEvent(dst []byte, e Event) []byte {
 	for _, l := range e.Losses {
 		dst = appendLoss(dst, 4, l)
 	}
+	for _, v := range e.Evidence {
+		dst = appendEvidence(dst, 5, v)
+	}
+	for _, u := range e.Unseen {
+		// An empty text is an element of its own: appendString would drop it.
+		dst = protowire.AppendTag(dst, 6, protowire.BytesType)
+		dst = protowire.AppendString(dst, strings.ToValidUTF8(u, "\uFFFD"))
+	}
 	return dst
+}
+
+func appendEvidence(dst []byte, num protowire.Number, e Evidence) []byte {
+	dst, at := openMessage(dst, num)
+	dst = appendUint(dst, 1, uint64(e.Kind))
+	dst = appendMillis(dst, 2, e.At)
+	dst = appendString(dst, 3, e.Instance)
+	dst = appendUint(dst, 4, uint64(e.Metric))
+	dst = appendUint(dst, 5, protowire.EncodeZigZag(e.Before))
+	dst = appendUint(dst, 6, protowire.EncodeZigZag(e.After))
+	dst = appendUint(dst, 7, uint64(e.Count))
+	return closeMessage(dst, at)
 }
 
 func appendLoss(dst []byte, num protowire.Number, l Loss) []byte {
@@ -142,6 +196,14 @@ func ParseEvent(b []byte) (Event, error) {
 			var l Loss
 			l, err = parseLoss(f.bytes)
 			e.Losses = append(e.Losses, l)
+		case key(5, protowire.BytesType):
+			var v Evidence
+			v, err = parseEvidence(f.bytes)
+			e.Evidence = append(e.Evidence, v)
+		case key(6, protowire.BytesType):
+			var u string
+			u, err = f.text()
+			e.Unseen = append(e.Unseen, u)
 		}
 		return err
 	})
@@ -149,6 +211,31 @@ func ParseEvent(b []byte) (Event, error) {
 		return Event{}, fmt.Errorf("parse event: %w", err)
 	}
 	return e, nil
+}
+
+func parseEvidence(b []byte) (Evidence, error) {
+	var e Evidence
+	err := eachField(b, func(f field) error {
+		var err error
+		switch f.key {
+		case key(1, protowire.VarintType):
+			e.Kind = sample.SignKind(min(f.value, 1<<16-1))
+		case key(2, protowire.VarintType):
+			e.At, err = f.millis()
+		case key(3, protowire.BytesType):
+			e.Instance, err = f.text()
+		case key(4, protowire.VarintType):
+			e.Metric = catalogue.ID(min(f.value, 1<<16-1))
+		case key(5, protowire.VarintType):
+			e.Before = protowire.DecodeZigZag(f.value)
+		case key(6, protowire.VarintType):
+			e.After = protowire.DecodeZigZag(f.value)
+		case key(7, protowire.VarintType):
+			e.Count = uint32(min(f.value, 1<<32-1))
+		}
+		return err
+	})
+	return e, err
 }
 
 func parseAttribute(b []byte) (Attribute, error) {

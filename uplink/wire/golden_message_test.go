@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
 	"livebox-agent/uplink/wire"
 )
 
@@ -62,6 +63,18 @@ type goldenEvent struct {
 	AtMS       int64             `json:"at_ms"`
 	Attributes []goldenAttribute `json:"attributes"`
 	Losses     []goldenLoss      `json:"losses"`
+	Evidence   []goldenEvidence  `json:"evidence"`
+	Unseen     []string          `json:"unseen"`
+}
+
+type goldenEvidence struct {
+	Kind     sample.SignKind `json:"kind"`
+	AtMS     int64           `json:"at_ms"`
+	Instance string          `json:"instance"`
+	Metric   catalogue.ID    `json:"metric"`
+	Before   int64           `json:"before"`
+	After    int64           `json:"after"`
+	Count    uint32          `json:"count"`
 }
 
 type goldenCapability struct {
@@ -145,7 +158,10 @@ func decodedMessage(t *testing.T, kind string, b []byte) any {
 	case "event":
 		var e wire.Event
 		e, err = wire.ParseEvent(b)
-		g := goldenEvent{e.Type, e.At.Milliseconds(), []goldenAttribute{}, losses(e.Losses)}
+		g := goldenEvent{e.Type, e.At.Milliseconds(), []goldenAttribute{}, losses(e.Losses), []goldenEvidence{}, append([]string{}, e.Unseen...)}
+		for _, v := range e.Evidence {
+			g.Evidence = append(g.Evidence, goldenEvidence{v.Kind, v.At.Milliseconds(), v.Instance, v.Metric, v.Before, v.After, v.Count})
+		}
 		for _, a := range e.Attributes {
 			g.Attributes = append(g.Attributes, goldenAttribute(a))
 		}
@@ -257,6 +273,16 @@ func goldenMessages(columns func([]byte, []wire.Table, bool) []byte, summary fun
 			Type: wire.StoreReset, At: 3 * time.Second, Attributes: []wire.Attribute{
 				{Key: "reason", Value: "page 7: checksum"}, {Key: "set_aside"}, {Key: "lost", Value: "-1"},
 			},
+		})},
+		"event-surge": {"a surge: the rail sagged, two ports lost their links, the line its margin; who could not say more", "event", wire.AppendEvent(nil, wire.Event{
+			Type: wire.Surge, At: 61250 * time.Millisecond, Attributes: []wire.Attribute{{Key: "episode", Value: "3"}, {Key: "part", Value: "whole"}},
+			Evidence: []wire.Evidence{
+				{Sign: sample.Sign{At: 61250 * time.Millisecond, Kind: sample.BrownOut, Instance: "hwmon0/in1", Metric: catalogue.SensorVoltage, Before: 12040, After: 9310}},
+				{Sign: sample.Sign{At: 61252 * time.Millisecond, Kind: sample.PortDown, Instance: "lan1"}, Count: 4},
+				{Sign: sample.Sign{At: 61252 * time.Millisecond, Kind: sample.PortDead, Instance: "lan3"}},
+				{Sign: sample.Sign{At: 90 * time.Second, Kind: sample.Stepped, Instance: "dsl0", Metric: catalogue.LineDownMargin, Before: 81, After: -12}},
+			},
+			Unseen: []string{"restart: refused: NMC.Reboot", "strikes: no data"},
 		})},
 		"status": {"a status with every field", "status", wire.AppendStatus(nil, wire.Status{
 			Box: "lb-000000000001", Online: true, Run: run, Version: "1.2.3", Consent: consent,

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
 )
 
 // Messages with every field set, each to a value of its own.
@@ -23,6 +24,11 @@ var (
 	fullLoss  = Loss{RunID: 5, Lane: Events, First: 10, Last: 20, Count: 9, Reason: LostThinned}
 	fullEvent = Event{
 		ReportsLost, 99 * time.Second, []Attribute{{"version", "1.2"}, {"previous_end", "unclean"}}, []Loss{fullLoss, {RunID: 6}},
+		[]Evidence{
+			{sample.Sign{At: 98 * time.Second, Kind: sample.Stepped, Instance: "dsl0", Metric: catalogue.LineDownMargin, Before: -1 << 40, After: 1 << 62}, 3},
+			{Sign: sample.Sign{Kind: sample.Restarted}},
+		},
+		[]string{"restart: refused", ""},
 	}
 	fullStatus = Status{
 		Box: "lb-1", Online: true, Run: fullHeader.Run, Version: "1.2.3", Consent: fullHeader.Consent,

@@ -18,6 +18,7 @@ import (
 	"livebox-agent/agent/clock"
 	"livebox-agent/agent/config"
 	"livebox-agent/agent/consent"
+	"livebox-agent/agent/episode"
 	"livebox-agent/agent/window"
 	"livebox-agent/buffer"
 	"livebox-agent/collector"
@@ -62,9 +63,14 @@ type Agent struct {
 	readings     atomic.Uint64
 	windowsAcked atomic.Uint64
 
-	mu     sync.Mutex // guards what follows; never held while the store is written
-	window window.Window
-	opened time.Duration
+	signs     chan sample.Sign // that wait to become events
+	signsLost atomic.Uint64    // that found no room there
+
+	mu       sync.Mutex // guards what follows; never held while the store is written
+	window   window.Window
+	opened   time.Duration
+	recorder window.Recorder
+	gatherer *episode.Gatherer
 
 	order     sync.Mutex             // makes reports enter the store in the order of their numbers
 	sequences map[buffer.Lane]uint64 // last given; guarded by order
@@ -86,6 +92,8 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		full:       make(chan struct{}, 1),
 		conditions: make(chan buffer.Condition, 8),
 		sequences:  map[buffer.Lane]uint64{},
+		signs:      make(chan sample.Sign, pendingSigns),
+		gatherer:   episode.New(),
 	}
 	var err error
 	if a.control, err = listen(filepath.Join(cfg.Box.RunDir, socketName)); errors.Is(err, errRunning) {
@@ -180,6 +188,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	rest.Go(func() { a.serveControl(talking) })
 	sampling.Go(func() { a.set.Run(ctx, a.take) })
 	sampling.Go(func() { a.sealWindows(ctx) })
+	sampling.Go(func() { a.gather(ctx) })
 	sampling.Go(func() { a.duties(ctx) })
 
 	<-ctx.Done()
@@ -278,6 +287,8 @@ func (a *Agent) take(name string, d collector.Description, b *sample.Batch) {
 	a.readings.Add(uint64(len(b.Readings)))
 	a.mu.Lock()
 	a.window.Add(name, d.Purpose, b)
+	a.recorder.Add(name, d.Purpose, b)
+	a.gatherer.Observe(b)
 	full := a.window.Full()
 	a.mu.Unlock()
 	if full {

@@ -52,7 +52,10 @@ type trial struct {
 
 func newTrial(t *testing.T, purposes ...string) *trial {
 	t.Helper()
-	dir := t.TempDir()
+	return newTrialIn(t.TempDir(), purposes...)
+}
+
+func newTrialIn(dir string, purposes ...string) *trial {
 	cfg := config.Default()
 	cfg.Box.ID = "box-1"
 	cfg.Box.StateDir = filepath.Join(dir, "state")

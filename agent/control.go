@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 )
@@ -21,8 +23,16 @@ const (
 	maxSnapshot = 4 << 20
 )
 
-// serveControl answers every connection to the control socket with a Snapshot
-// in JSON, until ctx is done. Only the user that runs the agent may connect.
+// What may be asked on the control socket: a line of one word, and for a
+// recording the reason behind it.
+const (
+	askStatus = "status"
+	askRecord = "record"
+	maxAsk    = 256
+)
+
+// serveControl answers every connection to the control socket in JSON, until
+// ctx is done. Only the user that runs the agent may connect.
 func (a *Agent) serveControl(ctx context.Context) {
 	if a.control == nil {
 		return
@@ -55,7 +65,20 @@ func (a *Agent) serveControl(ctx context.Context) {
 	}
 }
 
-func (a *Agent) answer(w io.Writer) error { return json.NewEncoder(w).Encode(a.Snapshot()) }
+func (a *Agent) answer(c io.ReadWriter) error {
+	line, err := bufio.NewReader(io.LimitReader(c, maxAsk)).ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("read what is asked: %w", err)
+	}
+	word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+	switch word {
+	case askStatus:
+		return json.NewEncoder(c).Encode(a.Snapshot())
+	case askRecord:
+		return json.NewEncoder(c).Encode(a.record(rest))
+	}
+	return fmt.Errorf("unknown question %q", word)
+}
 
 // errRunning says that another agent has the run directory.
 var errRunning = errors.New("another agent answers there")
@@ -85,21 +108,40 @@ func listen(name string) (net.Listener, error) {
 }
 
 // Ask asks the agent that runs with this run directory what it does.
-func Ask(ctx context.Context, runDir string) (Snapshot, error) {
+func Ask(ctx context.Context, runDir string) (s Snapshot, err error) {
+	err = ask(ctx, runDir, askStatus, &s)
+	return s, err
+}
+
+// Record has the agent that runs with this run directory make an event of what
+// its flight recorder holds, for a reason of at most some two hundred bytes.
+func Record(ctx context.Context, runDir, reason string) (r Recorded, err error) {
+	reason = strings.Join(strings.Fields(reason), " ")
+	if n := maxAsk - len(askRecord) - 2; len(reason) > n {
+		return r, fmt.Errorf("a reason of more than %d bytes", n)
+	}
+	err = ask(ctx, runDir, askRecord+" "+reason, &r)
+	return r, err
+}
+
+// ask sends a line to the control socket and reads the answer into v.
+func ask(ctx context.Context, runDir, line string, v any) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", filepath.Join(runDir, socketName))
 	if err != nil {
-		return Snapshot{}, err
+		return err
 	}
 	defer c.Close()
 	if t, ok := ctx.Deadline(); ok {
 		c.SetDeadline(t) //nolint:errcheck // a dead connection fails where it is used
 	}
-	var s Snapshot
-	if err := json.NewDecoder(io.LimitReader(c, maxSnapshot)).Decode(&s); err != nil {
-		return Snapshot{}, fmt.Errorf("read the agent's answer: %w", err)
+	if _, err := fmt.Fprintln(c, line); err != nil {
+		return fmt.Errorf("ask the agent: %w", err)
 	}
-	return s, nil
+	if err := json.NewDecoder(io.LimitReader(c, maxSnapshot)).Decode(v); err != nil {
+		return fmt.Errorf("read the agent's answer: %w", err)
+	}
+	return nil
 }

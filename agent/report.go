@@ -33,11 +33,12 @@ func (a *Agent) event(e wire.Event) {
 	if e.At == 0 {
 		e.At = a.clock.Mono()
 	}
-	a.report(buffer.Events, e.At, e.At, eventSections(e), a.store.Append)
+	a.report(buffer.Events, e.At, e.At, eventSections(e, catalogue.Essential), a.store.Append)
 }
 
-// report makes a report, gives it its number and header, and has it kept.
-func (a *Agent) report(lane buffer.Lane, opened, sealed time.Duration, sections []buffer.Section, keep func(buffer.Report) error) {
+// report makes a report, gives it its number and header, and has it kept. It
+// returns the number, 0 where it was not kept.
+func (a *Agent) report(lane buffer.Lane, opened, sealed time.Duration, sections []buffer.Section, keep func(buffer.Report) error) uint64 {
 	run := a.clock.Start().Run
 	a.order.Lock()
 	defer a.order.Unlock()
@@ -61,7 +62,9 @@ func (a *Agent) report(lane buffer.Lane, opened, sealed time.Duration, sections 
 	if err != nil && !errors.Is(err, buffer.ErrNotDurable) {
 		a.sequences[lane]-- // no one will ever see it
 		a.log.Error("report not buffered", "lane", lane.String(), "sequence", k.Sequence, "err", err)
+		return 0
 	}
+	return k.Sequence
 }
 
 func (a *Agent) consent() wire.Consent {

@@ -39,9 +39,12 @@ type Snapshot struct {
 type SnapshotCounters struct {
 	Readings        uint64 `json:"readings"`
 	ReadingsDropped uint64 `json:"readings_dropped"`
-	Reports         uint64 `json:"reports"`
-	Published       uint64 `json:"published"`
-	Acknowledged    uint64 `json:"acknowledged"`
+	// SignsLost are pieces of evidence that came faster than the flash took
+	// events.
+	SignsLost    uint64 `json:"signs_lost"`
+	Reports      uint64 `json:"reports"`
+	Published    uint64 `json:"published"`
+	Acknowledged uint64 `json:"acknowledged"`
 	// AcknowledgedWindows is the part of Acknowledged that has readings.
 	AcknowledgedWindows uint64 `json:"acknowledged_windows"`
 	Lost                uint64 `json:"lost"`
@@ -130,6 +133,7 @@ func (a *Agent) counters() SnapshotCounters {
 	b := a.store.Stats()
 	c := SnapshotCounters{
 		Readings:            a.readings.Load(),
+		SignsLost:           a.signsLost.Load(),
 		Reports:             b.Appended,
 		Acknowledged:        b.Acked,
 		AcknowledgedWindows: a.windowsAcked.Load(),
@@ -205,7 +209,7 @@ func (s Snapshot) Print(w io.Writer) error {
 	fmt.Fprintf(tw, "consent\t%s (policy %d)\n", strings.Join(s.Purposes, ", "), s.PolicyVersion)
 	fmt.Fprintf(tw, "clock\t%s\n", s.Clock)
 	fmt.Fprintf(tw, "backend\t%s; %d connections, %d B up, %d B down\n", s.UplinkState, c.Connects, c.BytesUp, c.BytesDown)
-	fmt.Fprintf(tw, "readings\t%d taken, %d dropped\n", c.Readings, c.ReadingsDropped)
+	fmt.Fprintf(tw, "readings\t%d taken, %d dropped; %d signs dropped\n", c.Readings, c.ReadingsDropped, c.SignsLost)
 	fmt.Fprintf(tw, "reports\t%d made, %d published, %d acknowledged, %d lost\n", c.Reports, c.Published, c.Acknowledged, c.Lost)
 	fmt.Fprintf(tw, "buffer\t%d reports; %d B in memory, %d B on flash; %d B written to flash in %d commits\n",
 		c.BufferedReports, c.BufferedRAMBytes, c.BufferedFlashBytes, c.FlashBytes, c.FlashCommits)

@@ -123,7 +123,7 @@ func (a *Agent) tellLosses() bool {
 	for _, l := range losses {
 		e.Losses = append(e.Losses, wireLoss(l))
 	}
-	a.report(buffer.Events, e.At, e.At, eventSections(e), func(r buffer.Report) error {
+	a.report(buffer.Events, e.At, e.At, eventSections(e, catalogue.Essential), func(r buffer.Report) error {
 		return a.store.SettleLosses(r, losses)
 	})
 	return true
@@ -136,9 +136,10 @@ func wireLoss(l buffer.Loss) wire.Loss {
 	}
 }
 
-func eventSections(e wire.Event) []buffer.Section {
+// eventSections returns the section of an event that was collected for a purpose.
+func eventSections(e wire.Event, p catalogue.Purpose) []buffer.Section {
 	return []buffer.Section{{
-		Purpose:  catalogue.Essential,
+		Purpose:  p,
 		Fidelity: buffer.EventBody,
 		Body:     wire.AppendEvent(nil, e),
 	}}

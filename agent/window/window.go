@@ -9,6 +9,8 @@
 //     others whole.
 //   - Adding a batch whose columns are known allocates nothing but the room
 //     for its values.
+//   - A Recorder has every reading of the last ten minutes, as far as its bytes
+//     go, and gives those of the purposes that were asked for.
 package window
 
 import (
@@ -135,6 +137,14 @@ type Part struct {
 // for each purpose that has readings (columns and summary). It opens the next
 // window. What would be too much for one report is parted by time.
 func (w *Window) Seal(opened, sealed time.Duration) []Part {
+	tables := w.padded()
+	parts := w.encode(nil, opened, sealed, tables)
+	w.reset()
+	return parts
+}
+
+// padded returns the tables that have rows, every column as long as they are.
+func (w *Window) padded() []purposed {
 	tables := make([]purposed, 0, len(w.tables))
 	for _, t := range w.tables {
 		if len(t.times) == 0 {
@@ -145,12 +155,40 @@ func (w *Window) Seal(opened, sealed time.Duration) []Part {
 		}
 		tables = append(tables, purposed{t.purpose, wire.Table{Times: t.times, Columns: t.columns}})
 	}
-	parts := w.encode(nil, opened, sealed, tables)
+	return tables
+}
+
+// columns returns the window as one section of columns for each purpose that has
+// readings, and opens the next.
+func (w *Window) columns() []buffer.Section {
+	var all []buffer.Section
+	tables := w.padded()
+	for _, p := range catalogue.Purposes() {
+		if own := of(tables, p); len(own) > 0 {
+			all = append(all, buffer.Section{Purpose: p, Fidelity: buffer.Columns, Body: w.encoder.AppendColumns(nil, own, false)})
+		}
+	}
+	w.reset()
+	return all
+}
+
+// reset opens the next window.
+func (w *Window) reset() {
 	for _, t := range w.tables {
 		t.reset()
 	}
 	w.readings = 0
-	return parts
+}
+
+// of returns the tables of one purpose.
+func of(tables []purposed, p catalogue.Purpose) []wire.Table {
+	var own []wire.Table
+	for _, t := range tables {
+		if t.purpose == p {
+			own = append(own, t.Table)
+		}
+	}
+	return own
 }
 
 // purposed is a table of one source with its purpose.
@@ -164,12 +202,7 @@ func (w *Window) encode(parts []Part, opened, sealed time.Duration, tables []pur
 	p := Part{Opened: opened, Sealed: sealed}
 	size := 0
 	for _, purpose := range catalogue.Purposes() {
-		var own []wire.Table
-		for _, t := range tables {
-			if t.purpose == purpose {
-				own = append(own, t.Table)
-			}
-		}
+		own := of(tables, purpose)
 		if len(own) == 0 {
 			continue
 		}

@@ -66,6 +66,9 @@ const (
 	// on this line (ProbeRTT, …), or is as usual again.
 	Degraded  SignKind = 17
 	Recovered SignKind = 18
+	// Level is what a level was before an episode and is at its end, changed or
+	// not: that a line is unharmed is evidence too.
+	Level SignKind = 19
 
 	// BrownOut and OverVoltage: a supply rail left its band, by its own alarm
 	// or by its readings.
@@ -108,7 +111,7 @@ var signNames = map[SignKind]string{
 	PortDown: "port_down", PortUp: "port_up", PortSlower: "port_slower", PortFlapping: "port_flapping",
 	PortSteady: "port_steady", PortDead: "port_dead",
 	LineDown: "line_down", LineUp: "line_up", LineRetrained: "line_retrained", LineErrors: "line_errors",
-	Stepped: "stepped", Degraded: "degraded", Recovered: "recovered",
+	Stepped: "stepped", Degraded: "degraded", Recovered: "recovered", Level: "level",
 	BrownOut: "brown_out", OverVoltage: "over_voltage", RailNormal: "rail_normal", Hot: "hot", Cooled: "cooled",
 	Strike: "strike", ProtectionTripped: "protection_tripped",
 	KernelMessage: "kernel_message", KernelMessagesLost: "kernel_messages_lost",

@@ -356,6 +356,7 @@ const (
 	SignKind_SIGN_STEPPED              SignKind = 16
 	SignKind_SIGN_DEGRADED             SignKind = 17
 	SignKind_SIGN_RECOVERED            SignKind = 18
+	SignKind_SIGN_LEVEL                SignKind = 19
 	SignKind_SIGN_BROWN_OUT            SignKind = 24
 	SignKind_SIGN_OVER_VOLTAGE         SignKind = 25
 	SignKind_SIGN_RAIL_NORMAL          SignKind = 26
@@ -390,6 +391,7 @@ var (
 		16: "SIGN_STEPPED",
 		17: "SIGN_DEGRADED",
 		18: "SIGN_RECOVERED",
+		19: "SIGN_LEVEL",
 		24: "SIGN_BROWN_OUT",
 		25: "SIGN_OVER_VOLTAGE",
 		26: "SIGN_RAIL_NORMAL",
@@ -421,6 +423,7 @@ var (
 		"SIGN_STEPPED":              16,
 		"SIGN_DEGRADED":             17,
 		"SIGN_RECOVERED":            18,
+		"SIGN_LEVEL":                19,
 		"SIGN_BROWN_OUT":            24,
 		"SIGN_OVER_VOLTAGE":         25,
 		"SIGN_RAIL_NORMAL":          26,
@@ -1953,7 +1956,7 @@ const file_telemetry_proto_rawDesc = "" +
 	"\x12\x15\n" +
 	"\x11EVENT_ASSOCIATION\x10\v\x12\x11\n" +
 	"\rEVENT_THERMAL\x10\f\x12\x13\n" +
-	"\x0fEVENT_RECORDING\x10\r*\x82\x05\n" +
+	"\x0fEVENT_RECORDING\x10\r*\x92\x05\n" +
 	"\bSignKind\x12\x14\n" +
 	"\x10SIGN_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSIGN_PORT_DOWN\x10\x01\x12\x10\n" +
@@ -1969,7 +1972,9 @@ const file_telemetry_proto_rawDesc = "" +
 	"\x10SIGN_LINE_ERRORS\x10\v\x12\x10\n" +
 	"\fSIGN_STEPPED\x10\x10\x12\x11\n" +
 	"\rSIGN_DEGRADED\x10\x11\x12\x12\n" +
-	"\x0eSIGN_RECOVERED\x10\x12\x12\x12\n" +
+	"\x0eSIGN_RECOVERED\x10\x12\x12\x0e\n" +
+	"\n" +
+	"SIGN_LEVEL\x10\x13\x12\x12\n" +
 	"\x0eSIGN_BROWN_OUT\x10\x18\x12\x15\n" +
 	"\x11SIGN_OVER_VOLTAGE\x10\x19\x12\x14\n" +
 	"\x10SIGN_RAIL_NORMAL\x10\x1a\x12\f\n" +

@@ -38,6 +38,9 @@ runs with keys that it does not know, and says so; any other problem keeps it fr
 starting.`
 	longStatus = `Ask the running agent what it does: what it measures, holds and has delivered,
 and which states are not as they should be.`
+	longRecord = `Have the running agent make an event of every reading of the last ten minutes,
+of the purposes that are granted. The event goes to the backend before any window
+and is on flash when the command ends, where there is flash.`
 	longBuffer = `Show what the store of reports holds, without changing it. The agent must not be
 running: it has the store open.`
 	longCatalogue = `Print every metric that the agent can report: number, name, unit, resolution,
@@ -222,6 +225,27 @@ func cmdStatus(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 		return printJSON(e.stdout, s)
 	}
 	return s.Print(e.stdout)
+}
+
+func cmdRecord(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
+	file := fs.String("config", defaultConfig, "configuration `file` of the running agent")
+	reason := fs.String("reason", "asked for on the box", "`text` that the event carries: who asks, and why")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	cfg, err := load(e, *file)
+	if err != nil {
+		return err
+	}
+	r, err := agent.Record(ctx, cfg.Box.RunDir, *reason)
+	if err != nil {
+		return fmt.Errorf("%w (is the agent running with this configuration?)", err)
+	}
+	if r.Sequence == 0 {
+		return errors.New("the event was not kept: the agent's log says why")
+	}
+	_, err = fmt.Fprintf(e.stdout, "event %d has %d sections of readings, %d B\n", r.Sequence, r.Sections, r.Bytes)
+	return err
 }
 
 func cmdBuffer(_ context.Context, e env, flags *flag.FlagSet, args []string) error {

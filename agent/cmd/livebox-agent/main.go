@@ -47,6 +47,7 @@ func commands() []command {
 		{"sample", "", "ask every source once and show what this box can measure", longSample, cmdSample},
 		{"check-config", "", "say what is wrong with the configuration", longCheck, cmdCheckConfig},
 		{"status", "", "show what the running agent does", longStatus, cmdStatus},
+		{"record", "", "have the running agent report what its flight recorder holds", longRecord, cmdRecord},
 		{"buffer", "", "show what the store of a stopped agent holds", longBuffer, cmdBuffer},
 		{"catalogue", "", "print every metric the agent can report", longCatalogue, cmdCatalogue},
 		{"version", "", "print the version", "Print the version of the agent.", cmdVersion},

@@ -1,0 +1,282 @@
+package episode
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
+	"livebox-agent/uplink/wire"
+)
+
+const (
+	// lookback is how long before its opening a sign belongs to an episode:
+	// sources are asked each 10 s, so that signs of one instant come apart.
+	lookback = 12 * time.Second
+	// gap without a sign ends an episode, but not before settle: a line takes a
+	// minute or two to train anew, and what it comes to is what is asked for.
+	gap    = 30 * time.Second
+	settle = 3 * time.Minute
+	// longest ends it whatever comes.
+	longest = 10 * time.Minute
+	// stale is the age of a reading that no longer tells what was before.
+	stale = 3 * time.Minute
+
+	// recordBefore is what of the flight recorder belongs to an episode, before
+	// its opening.
+	recordBefore = 10 * time.Minute
+
+	// maxEvidence bounds the evidence of one event, without the levels.
+	maxEvidence = 48
+	// maxRecent bounds the signs that wait for an episode to open.
+	maxRecent = 32
+)
+
+// Limits: at most 8 episodes and 8 other events at once, and one more each hour
+// after that. An event costs the flash some 25 kB (fact sheet baseline, 3), an
+// episode has two: 1.2 MB a day where it never ends, of the 4 MB that an outage
+// may cost.
+const (
+	burst = 8
+	every = time.Hour
+)
+
+// Told is an event that is due.
+type Told struct {
+	Event   wire.Event
+	Purpose catalogue.Purpose
+	// Notice: the power may fail at any moment.
+	Notice bool
+	// From and To are what of the flight recorder belongs to it; To is zero
+	// where nothing does.
+	From, To time.Duration
+}
+
+// A Gatherer makes events of signs. It is not safe for concurrent use.
+type Gatherer struct {
+	recent   []sample.Sign // that have opened nothing yet, oldest first
+	levels   levels
+	now      *episode // nil: none
+	episodes uint64
+	notices  bucket
+	others   bucket
+	untold   uint64
+}
+
+// New returns a Gatherer that has seen nothing.
+func New() *Gatherer {
+	return &Gatherer{notices: bucket{burst: burst, every: every}, others: bucket{burst: burst, every: every}}
+}
+
+// An episode is one that is open.
+type episode struct {
+	number   uint64
+	opened   time.Duration // the first sign's time
+	last     time.Duration // the latest sign's
+	evidence []wire.Evidence
+	more     uint64   // signs beyond maxEvidence
+	lost     []string // ports that lost their link and have none yet
+	parts    parts    // what the evidence is of
+	told     bool     // the notice was
+}
+
+// Observe takes readings, for the values before and after.
+func (g *Gatherer) Observe(b *sample.Batch) { g.levels.observe(b) }
+
+// Add takes a sign and returns what is due because of it. Signs come in the
+// order of their times, nearly: a poll tells later than a push.
+func (g *Gatherer) Add(s sample.Sign, now time.Duration) []Told {
+	told := g.Tick(now)
+	what := classes[s.Kind]
+	if what == alone || s.Kind == sample.Stepped && part(s) == 0 {
+		return append(told, g.single(s, now)...)
+	}
+	if g.now != nil {
+		g.now.add(s)
+		return told
+	}
+	if len(g.recent) == maxRecent {
+		told = append(told, g.expire(now)...)
+	}
+	g.recent = append(g.recent, s)
+	if what == opens || what == joins && g.suspicious() {
+		told = append(told, g.open(now)...)
+	}
+	return told
+}
+
+// suspicious tells whether signs that mean nothing alone came together.
+func (g *Gatherer) suspicious() bool {
+	first := -1
+	for i, s := range g.recent {
+		if classes[s.Kind] != joins {
+			continue
+		}
+		if first < 0 {
+			first = i
+			continue
+		}
+		f := g.recent[first]
+		if part(s) != part(f) || s.Instance != f.Instance && s.Kind == sample.PortDown {
+			return true
+		}
+	}
+	return false
+}
+
+// open starts an episode with all signs that wait, and tells of it.
+func (g *Gatherer) open(now time.Duration) []Told {
+	g.episodes++
+	e := &episode{number: g.episodes, opened: g.recent[0].At, last: now}
+	for _, s := range g.recent {
+		e.add(s)
+	}
+	g.recent = g.recent[:0]
+	g.now = e
+	g.levels.open(e.opened, stale)
+	if !g.notices.take(now) {
+		return nil
+	}
+	e.told = true
+	return []Told{{Event: g.event(e, "notice"), Purpose: catalogue.Essential, Notice: true}}
+}
+
+// Tick ends an episode whose time has come, and tells what it came to.
+func (g *Gatherer) Tick(now time.Duration) []Told {
+	var told []Told
+	for len(g.recent) > 0 && now-g.recent[0].At > lookback {
+		told = append(told, g.expire(now)...)
+	}
+	if g.now != nil && now >= g.now.ends() {
+		told = append(told, g.end(now)...)
+	}
+	return told
+}
+
+// Next returns when Tick has something to do; ok is false where it never has.
+func (g *Gatherer) Next() (at time.Duration, ok bool) {
+	if g.now != nil {
+		return g.now.ends(), true
+	}
+	if len(g.recent) > 0 {
+		return g.recent[0].At + lookback + time.Millisecond, true
+	}
+	return 0, false
+}
+
+// Close ends an open episode before its time: the agent stops.
+func (g *Gatherer) Close(now time.Duration) []Told {
+	if g.now == nil {
+		return nil
+	}
+	return g.end(now)
+}
+
+func (e *episode) ends() time.Duration {
+	return min(max(e.last+gap, e.opened+settle), e.opened+longest)
+}
+
+// end tells what an episode came to.
+func (g *Gatherer) end(now time.Duration) []Told {
+	e := g.now
+	g.now = nil
+	if !e.told {
+		g.untold++
+		return nil
+	}
+	e.dead(now)
+	e.evidence = append(e.evidence, g.levels.told()...)
+	t := Told{
+		Event: g.event(e, "whole"), Purpose: catalogue.Essential,
+		From: max(e.opened-recordBefore, 0), To: now,
+	}
+	return []Told{t}
+}
+
+// dead adds the ports that lost their link in the episode and have none at its
+// end, in the order of their loss.
+func (e *episode) dead(now time.Duration) {
+	for _, instance := range e.lost {
+		e.evidence = append(e.evidence, wire.Evidence{Sign: sample.Sign{At: now, Kind: sample.PortDead, Instance: instance}})
+	}
+}
+
+// add takes a sign into the evidence. What was seen before is counted, and the
+// value that it came to is the last.
+func (e *episode) add(s sample.Sign) {
+	e.last = max(e.last, s.At)
+	e.parts |= part(s)
+	switch s.Kind {
+	case sample.PortDown:
+		if !slices.Contains(e.lost, s.Instance) && len(e.lost) < maxEvidence {
+			e.lost = append(e.lost, s.Instance)
+		}
+	case sample.PortUp, sample.PortSlower:
+		e.lost = slices.DeleteFunc(e.lost, func(i string) bool { return i == s.Instance })
+	}
+	for i := range e.evidence {
+		if v := &e.evidence[i]; v.Kind == s.Kind && v.Instance == s.Instance && v.Metric == s.Metric {
+			v.Count = max(v.Count, 1) + 1
+			v.After = s.After
+			return
+		}
+	}
+	if len(e.evidence) == maxEvidence {
+		e.more++
+		return
+	}
+	e.evidence = append(e.evidence, wire.Evidence{Sign: s})
+}
+
+// event puts what an episode has into the words of the wire.
+func (g *Gatherer) event(e *episode, which string) wire.Event {
+	ev := wire.Event{
+		Type: e.kind(), At: e.opened,
+		Attributes: []wire.Attribute{{Key: "episode", Value: strconv.FormatUint(e.number, 10)}, {Key: "part", Value: which}},
+		Evidence:   slices.Clone(e.evidence),
+	}
+	if e.more > 0 {
+		ev.Attributes = append(ev.Attributes, wire.Attribute{Key: "more", Value: strconv.FormatUint(e.more, 10)})
+	}
+	return g.owning(ev)
+}
+
+// kind says what the evidence is of: the line alone, or more.
+func (e *episode) kind() wire.EventType {
+	if e.parts == ofLine {
+		return wire.Line
+	}
+	return wire.Surge
+}
+
+// owning adds how many events could not be told before this one.
+func (g *Gatherer) owning(e wire.Event) wire.Event {
+	if g.untold > 0 {
+		e.Attributes = append(e.Attributes, wire.Attribute{Key: "untold", Value: strconv.FormatUint(g.untold, 10)})
+		g.untold = 0
+	}
+	return e
+}
+
+// expire lets go of the oldest sign that waits: it opened nothing.
+func (g *Gatherer) expire(now time.Duration) []Told {
+	s := g.recent[0]
+	g.recent = slices.Delete(g.recent, 0, 1)
+	if s.Kind != sample.Stepped {
+		return nil
+	}
+	return g.single(s, now)
+}
+
+// single tells a sign that is an event of its own.
+func (g *Gatherer) single(s sample.Sign, now time.Duration) []Told {
+	if !g.others.take(now) {
+		g.untold++
+		return nil
+	}
+	return []Told{{
+		Event:   g.owning(wire.Event{Type: types[s.Kind], At: s.At, Evidence: []wire.Evidence{{Sign: s}}}),
+		Purpose: s.Purpose(),
+	}}
+}

@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"livebox-agent/agent/episode"
+	"livebox-agent/buffer"
+	"livebox-agent/collector"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
+	"livebox-agent/uplink/wire"
+)
+
+const (
+	// pendingSigns bounds the signs that wait while an event goes to flash.
+	pendingSigns = 256
+	// episodeBytes and recordingBytes bound what an event has of the flight
+	// recorder, in bytes.
+	episodeBytes   = 24 << 10
+	recordingBytes = 48 << 10
+)
+
+// notice takes a sign, from a watcher or a detector. It never waits: signs that
+// come faster than the flash takes events are counted.
+func (a *Agent) notice(s sample.Sign) {
+	if !a.granted.Has(s.Purpose()) {
+		return
+	}
+	select {
+	case a.signs <- s:
+	default:
+		a.signsLost.Add(1)
+	}
+}
+
+// gather makes events of signs until ctx is done, and of what is open then.
+func (a *Agent) gather(ctx context.Context) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case s := <-a.signs:
+			a.tell(func(g *episode.Gatherer, now time.Duration) []episode.Told { return g.Add(s, now) })
+		case <-timer.C:
+			a.tell((*episode.Gatherer).Tick)
+		case <-ctx.Done():
+			for len(a.signs) > 0 {
+				s := <-a.signs
+				a.tell(func(g *episode.Gatherer, now time.Duration) []episode.Told { return g.Add(s, now) })
+			}
+			a.tell((*episode.Gatherer).Close)
+			return
+		}
+		a.mu.Lock()
+		next, ok := a.gatherer.Next()
+		a.mu.Unlock()
+		wait := time.Hour
+		if ok {
+			wait = next - a.clock.Mono()
+		}
+		timer.Reset(wait)
+	}
+}
+
+// tell makes reports of the events that are due.
+func (a *Agent) tell(due func(*episode.Gatherer, time.Duration) []episode.Told) {
+	now := a.clock.Mono()
+	a.mu.Lock()
+	told := due(a.gatherer, now)
+	recordings := make([][]buffer.Section, len(told))
+	for i, t := range told {
+		if t.To > 0 {
+			only := func(p catalogue.Purpose) bool { return p == t.Purpose }
+			recordings[i] = a.recorder.Sections(t.From, t.To, only, episodeBytes)
+		}
+	}
+	a.mu.Unlock()
+	for i, t := range told {
+		if t.To > 0 {
+			t.Event.Unseen = a.unseen()
+		}
+		sections := append(eventSections(t.Event, t.Purpose), recordings[i]...)
+		a.report(buffer.Events, t.Event.At, t.Event.At, sections, a.store.Append)
+		if t.Notice {
+			// The power may fail at any moment: what was measured until now is
+			// worth as much as the event.
+			a.seal()
+			if err := a.store.Spill("surge"); err != nil && !errors.Is(err, buffer.ErrNotDurable) {
+				a.log.Debug("windows not stored at a sign of a surge", "err", err)
+			}
+		}
+	}
+}
+
+// unseen says which of the essential sources do not give what a surge could be
+// seen in, and why.
+func (a *Agent) unseen() []string {
+	var all []string
+	for _, c := range a.set.Capabilities() {
+		if a.purposes[c.Source] != catalogue.Essential || c.State == collector.Working || c.State == 0 {
+			continue
+		}
+		s := c.Source + ": " + c.State.String()
+		if c.Reason != "" {
+			s += ": " + c.Reason
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// A Recorded says what became of a recording that was asked for.
+type Recorded struct {
+	// Sequence is the number of its event within the run.
+	Sequence uint64 `json:"sequence"`
+	// Sections and Bytes are what it has of the flight recorder.
+	Sections int `json:"sections"`
+	Bytes    int `json:"bytes"`
+}
+
+// record makes an event of what the flight recorder holds.
+func (a *Agent) record(reason string) Recorded {
+	now := a.clock.Mono()
+	a.mu.Lock()
+	sections := a.recorder.Sections(0, now, a.granted.Has, recordingBytes)
+	a.mu.Unlock()
+	r := Recorded{Sections: len(sections)}
+	for _, s := range sections {
+		r.Bytes += len(s.Body)
+	}
+	e := wire.Event{Type: wire.Recording, At: now, Attributes: []wire.Attribute{{Key: "reason", Value: reason}}}
+	r.Sequence = a.report(buffer.Events, now, now, append(eventSections(e, catalogue.Essential), sections...), a.store.Append)
+	return r
+}

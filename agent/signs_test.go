@@ -1,0 +1,197 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"livebox-agent/buffer"
+	"livebox-agent/collector"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
+	"livebox-agent/uplink/wire"
+)
+
+// ofType returns the events of one type.
+func (l left) ofType(t wire.EventType) (all []wire.Event) {
+	for _, e := range l.events {
+		if e.Type == t {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// copyState copies the state directory as the flash has it at this moment: what
+// a power cut would leave.
+func copyState(t *testing.T, tr *trial) *trial {
+	t.Helper()
+	c := *tr
+	c.cfg.Box.StateDir = filepath.Join(t.TempDir(), "state")
+	if err := os.CopyFS(c.cfg.Box.StateDir, os.DirFS(tr.cfg.Box.StateDir)); err != nil {
+		t.Fatal(err)
+	}
+	return &c
+}
+
+func TestEvidenceAndWhatWasMeasuredAreOnFlashBeforeThePowerFails(t *testing.T) {
+	tr := newTrial(t, "essential")
+	tr.cfg.Sampling.Window = time.Hour
+	tr.cfg.Buffer.SpillAfter = time.Hour
+	var cut *trial
+	signed := false
+	tr.run(t, func(a *Agent) bool {
+		if tr.essential.asked.Load() < 5 {
+			return false
+		}
+		if !signed {
+			signed = true
+			a.notice(sample.Sign{At: a.clock.Mono(), Kind: sample.BrownOut, Instance: "in1", Metric: catalogue.SensorVoltage, Before: 12000, After: 9100})
+		}
+		if s := a.store.Stats(); s.Events.FlashReports < 2 || s.Windows.FlashReports == 0 {
+			return false
+		}
+		cut = copyState(t, tr)
+		return true
+	})
+	l := cut.left(t)
+	surge := l.ofType(wire.Surge)
+	if len(surge) != 1 || len(surge[0].Evidence) != 1 || surge[0].Evidence[0].After != 9100 {
+		t.Errorf("on flash: %+v", surge)
+	}
+	if n := len(l.readings[catalogue.PortErrorsSent]); n < 4 {
+		t.Errorf("%d readings on flash of those before the sign", n)
+	}
+}
+
+func TestWholeEpisodeHasTheRecordingAndWhatWasNotSeen(t *testing.T) {
+	tr := newTrial(t, "essential", "support")
+	tr.cfg.Sampling.Window = time.Hour
+	tr.extra = []collector.Source{absent{}}
+	var before int64
+	tr.run(t, func(a *Agent) bool {
+		if tr.support.asked.Load() < 5 {
+			return false
+		}
+		before = tr.essential.asked.Load()
+		a.notice(sample.Sign{At: a.clock.Mono(), Kind: sample.OverVoltage, Instance: "in1"})
+		return true // the stop ends the episode
+	})
+	l := tr.left(t)
+	surge := l.ofType(wire.Surge)
+	if len(surge) != 2 {
+		t.Fatalf("%d events of the episode: %+v", len(surge), l.events)
+	}
+	if want := "optics: absent: no data: no module"; !slices.Contains(surge[1].Unseen, want) || surge[0].Unseen != nil {
+		t.Errorf("unseen %q; want %q", surge[1].Unseen, want)
+	}
+	for _, r := range l.reports {
+		if r.Lane != wire.Events || len(r.Sections) < 2 {
+			continue
+		}
+		n := 0
+		for _, s := range r.Sections[1:] {
+			if s.Purpose != catalogue.Essential || s.Fidelity != wire.Columns {
+				t.Errorf("the event has a section of %v, %v", s.Purpose, s.Fidelity)
+				continue
+			}
+			tables, err := wire.DecodeColumns(s.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, tab := range tables {
+				n += len(tab.Times)
+			}
+		}
+		if int64(n) < before {
+			t.Errorf("%d readings recorded of %d", n, before)
+		}
+		return
+	}
+	t.Error("no event has a recording")
+}
+
+// absent is a source of what the box does not have.
+type absent struct{}
+
+func (absent) Describe() collector.Description {
+	return collector.Description{
+		Name: "optics", Purpose: catalogue.Essential, Metrics: []catalogue.ID{catalogue.OpticRxPower},
+		Interval: time.Second, Timeout: time.Second,
+	}
+}
+
+func (absent) Collect(context.Context, *sample.Batch) error { return errNoModule }
+
+var errNoModule = noModule{}
+
+type noModule struct{}
+
+func (noModule) Error() string { return "no data: no module" }
+func (noModule) Unwrap() error { return collector.ErrNoData }
+
+func TestSignWithoutConsentIsNotKept(t *testing.T) {
+	tr := newTrial(t, "essential")
+	tr.run(t, func(a *Agent) bool {
+		a.notice(sample.Sign{At: a.clock.Mono(), Kind: sample.PoorCoverage, Instance: "p", Metric: catalogue.StationSignal})
+		return true
+	})
+	if got := tr.left(t).ofType(wire.Coverage); len(got) != 0 {
+		t.Errorf("kept %+v", got)
+	}
+}
+
+func TestRecordingOnDemand(t *testing.T) {
+	tr := newTrial(t, "essential", "support")
+	tr.cfg.Sampling.Window = time.Hour
+	var got Recorded
+	tr.run(t, func(a *Agent) bool {
+		if tr.support.asked.Load() < 5 {
+			return false
+		}
+		var err error
+		if got, err = Record(t.Context(), tr.cfg.Box.RunDir, "the customer\ncalled"); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	})
+	l := tr.left(t)
+	e := l.ofType(wire.Recording)
+	if len(e) != 1 || e[0].Attributes[0] != (wire.Attribute{Key: "reason", Value: "the customer called"}) {
+		t.Errorf("events %+v", l.events)
+	}
+	for _, r := range l.reports {
+		if r.Lane == wire.Events && r.Sequence == got.Sequence && len(r.Sections) == 1+got.Sections && got.Sections >= 2 {
+			return
+		}
+	}
+	t.Errorf("no report is as the answer says: %+v", got)
+}
+
+// BenchmarkEvidenceToFlash is the time from a sign to its being on flash, on the
+// file system of the temporary directory: what a dying box must live for.
+func BenchmarkEvidenceToFlash(b *testing.B) {
+	tr := newTrialIn(b.TempDir(), "essential")
+	tr.cfg.Buffer.FlashDailyBytes = 1 << 30
+	a, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Sources: tr.sources})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer a.store.Close()
+	var took []time.Duration
+	for b.Loop() {
+		start := time.Now()
+		e := wire.Event{Type: wire.Surge, At: a.clock.Mono(), Evidence: []wire.Evidence{
+			{Sign: sample.Sign{At: a.clock.Mono(), Kind: sample.BrownOut, Instance: "in1", Metric: catalogue.SensorVoltage, Before: 12000, After: 9100}},
+		}}
+		a.report(buffer.Events, e.At, e.At, eventSections(e, catalogue.Essential), a.store.Append)
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms_median")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms_p99")
+}

@@ -1,0 +1,86 @@
+package window
+
+import (
+	"time"
+
+	"livebox-agent/buffer"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
+)
+
+const (
+	// recorded is how far back a Recorder goes, and slice the time that it codes
+	// at once: a minute costs three times the bytes per reading of a window of
+	// five, and is what a recording may have too much of at its ends.
+	recorded = 10 * time.Minute
+	slice    = time.Minute
+	// RecorderBytes is what a Recorder holds at most, beside the readings of the
+	// open minute. A home of 60 stations has 10 minutes in it; one of 8 takes a
+	// fifth (make bench PKG=./agent/window).
+	RecorderBytes = 96 << 10
+)
+
+// A Recorder is the flight recorder: it holds every reading of the last ten
+// minutes, coded as a section of columns for each minute and purpose. It is not
+// safe for concurrent use.
+type Recorder struct {
+	open   Window
+	opened time.Duration
+	held   []recording // oldest first
+	bytes  int
+}
+
+// A recording is what one purpose has of one minute.
+type recording struct {
+	purpose  catalogue.Purpose
+	from, to time.Duration
+	body     []byte
+}
+
+// Add appends the readings of one source at one instant, as Window.Add does.
+func (r *Recorder) Add(source string, purpose catalogue.Purpose, b *sample.Batch) {
+	if b.At-r.opened >= slice {
+		r.code(b.At)
+	}
+	r.open.Add(source, purpose, b)
+}
+
+// code ends the open minute at now.
+func (r *Recorder) code(now time.Duration) {
+	for _, s := range r.open.columns() {
+		r.held = append(r.held, recording{s.Purpose, r.opened, now, s.Body})
+		r.bytes += len(s.Body)
+	}
+	r.opened = now
+	gone := 0
+	for gone < len(r.held) && (r.bytes > RecorderBytes || now-r.held[gone].to > recorded) {
+		r.bytes -= len(r.held[gone].body)
+		gone++
+	}
+	n := copy(r.held, r.held[gone:])
+	clear(r.held[n:])
+	r.held = r.held[:n]
+}
+
+// Sections returns the columns of the minutes that have a part in from to to, of
+// the purposes that wanted says, in order of time. Where they are more than
+// limit bytes the oldest are left out: what followed cannot be had again.
+func (r *Recorder) Sections(from, to time.Duration, wanted func(catalogue.Purpose) bool, limit int) []buffer.Section {
+	r.code(to)
+	first := len(r.held)
+	for first > 0 && r.held[first-1].to > from {
+		if h := r.held[first-1]; wanted(h.purpose) && h.from < to {
+			if limit -= len(h.body); limit < 0 {
+				break
+			}
+		}
+		first--
+	}
+	var all []buffer.Section
+	for _, h := range r.held[first:] {
+		if wanted(h.purpose) && h.from < to {
+			all = append(all, buffer.Section{Purpose: h.purpose, Fidelity: buffer.Columns, Body: h.body})
+		}
+	}
+	return all
+}

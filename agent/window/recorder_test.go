@@ -1,0 +1,107 @@
+package window
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"livebox-agent/buffer"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
+)
+
+func everything(catalogue.Purpose) bool { return true }
+
+// fly gives a recorder readings each 10 s, from one time to another: errors of a
+// port, and the signal of as many stations.
+func fly(r *Recorder, from, to time.Duration, stations int) {
+	for now := from; now < to; now += 10 * time.Second {
+		r.Add("ports", catalogue.Essential, batch(now, sample.Reading{Metric: catalogue.PortErrorsSent, Instance: "eth0", Value: int64(now / time.Second)}))
+		b := batch(now)
+		for s := range stations {
+			for m := catalogue.StationSignal; m <= catalogue.StationBytesReceived; m++ {
+				b.Add(m, fmt.Sprint("station", s), int64(s)*int64(m)+int64(now/time.Second)*int64(m%7)*int64(s))
+			}
+		}
+		r.Add("stations", catalogue.Personalised, b)
+	}
+}
+
+func TestRecorderHasTheLastTenMinutes(t *testing.T) {
+	var r Recorder
+	fly(&r, 0, time.Hour, 3)
+	now := time.Hour
+	got := decode(t, r.Sections(now-recorded, now, everything, 1<<20), catalogue.Essential)
+	for at := now - recorded; at < now; at += 10 * time.Second {
+		if v, ok := got[atOf(at)]; !ok || v != int64(at/time.Second) {
+			t.Errorf("reading of %v is %d, %v", at, v, ok)
+		}
+	}
+	for at := range got {
+		if at.time < now-recorded-slice {
+			t.Errorf("reading of %v is still there", at.time)
+		}
+	}
+}
+
+func atOf(time time.Duration) at { return at{time, catalogue.PortErrorsSent, "eth0"} }
+
+func TestRecorderGivesWhatWasAskedFor(t *testing.T) {
+	var r Recorder
+	fly(&r, 0, 12*time.Minute, 3)
+	essential := func(p catalogue.Purpose) bool { return p == catalogue.Essential }
+	sections := r.Sections(5*time.Minute, 8*time.Minute, essential, 1<<20)
+	for _, s := range sections {
+		if s.Purpose != catalogue.Essential || s.Fidelity != buffer.Columns {
+			t.Errorf("section of %v, %v", s.Purpose, s.Fidelity)
+		}
+	}
+	if got := decode(t, sections, catalogue.Essential); len(got) != 18 || got[atOf(5*time.Minute)] != 300 || got[atOf(8*time.Minute-10*time.Second)] != 470 {
+		t.Errorf("got %d readings: %v", len(got), got)
+	}
+	// A recording that has no room for all has what came last.
+	all := r.Sections(0, 12*time.Minute, essential, 1<<20)
+	limit := 0
+	for _, s := range all[len(all)-2:] {
+		limit += len(s.Body)
+	}
+	few := r.Sections(0, 12*time.Minute, essential, limit)
+	if got := decode(t, few, catalogue.Essential); len(few) != 2 || got[atOf(12*time.Minute-10*time.Second)] != 710 {
+		t.Errorf("%d sections in %d bytes: %v", len(few), limit, got)
+	}
+}
+
+func TestRecorderStaysWithinItsBytes(t *testing.T) {
+	var r Recorder
+	fly(&r, 0, 20*time.Minute, 400)
+	sum := 0
+	for _, h := range r.held {
+		sum += len(h.body)
+	}
+	if sum != r.bytes || sum > RecorderBytes || sum < RecorderBytes/2 {
+		t.Errorf("%d bytes held, %d counted; want at most %d", sum, r.bytes, RecorderBytes)
+	}
+	last := r.held[len(r.held)-1]
+	if last.to < 19*time.Minute {
+		t.Errorf("the last minute held ends at %v: the oldest should go, not the newest", last.to)
+	}
+}
+
+// BenchmarkRecorder is a home's hour: what is held at its end, and the time for
+// each reading.
+func BenchmarkRecorder(b *testing.B) {
+	for _, stations := range []int{0, 8, 60} {
+		b.Run(fmt.Sprintf("%d_stations", stations), func(b *testing.B) {
+			b.ReportAllocs()
+			var r Recorder
+			readings := 0
+			for b.Loop() {
+				r = Recorder{}
+				fly(&r, 0, time.Hour, stations)
+				readings += 360 * (1 + 16*stations)
+			}
+			b.ReportMetric(float64(r.bytes), "bytes_held")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(readings), "ns/reading")
+		})
+	}
+}

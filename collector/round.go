@@ -33,6 +33,7 @@ var errTimeout = errors.New("timeout of the round")
 // start asks e in a goroutine of its own, which ends by sending e to finished.
 func (s *Set) start(ctx context.Context, e *entry, now time.Duration) {
 	e.busy = true
+	e.asked = now
 	e.deadline = now + e.desc.Timeout + grace
 	r := &e.round
 	r.batch.Reset(now)

@@ -20,6 +20,9 @@ const (
 	grace = time.Second
 	// retryAbsent is the default of Options.RetryAbsent.
 	retryAbsent = 10 * time.Minute
+	// unhurried is the shortest time between two rounds of a source that is
+	// hastened: a box that tells of every frame must not be asked for each.
+	unhurried = 2 * time.Second
 	// failingAfter is how many failures in a row make a source Failing: a
 	// single read that the kernel refuses says nothing about the box.
 	failingAfter = 3
@@ -56,6 +59,8 @@ type Set struct {
 	// of them, so that a source which returns long after the Set gave up
 	// waiting still ends its goroutine.
 	finished chan *entry
+	// hasten takes the names of sources that should be asked now.
+	hasten chan string
 	// turn is held by Run and by Once: a source is never asked twice at once.
 	turn sync.Mutex
 	// mu guards the report of every entry.
@@ -85,6 +90,7 @@ type entry struct {
 
 	// The rest belongs to the goroutine that holds Set.turn.
 	due      time.Duration // on the axis of Options.Now
+	asked    time.Duration // when the last round started; long ago at first
 	deadline time.Duration // after which the round in flight hangs
 	busy     bool
 	hanging  bool
@@ -113,7 +119,7 @@ func NewSet(o Options, sources ...Source) (*Set, error) {
 	if o.RetryAbsent <= 0 {
 		o.RetryAbsent = retryAbsent
 	}
-	s := &Set{opt: o, finished: make(chan *entry, len(sources))}
+	s := &Set{opt: o, finished: make(chan *entry, len(sources)), hasten: make(chan string, len(sources))}
 	var errs []error
 	names := map[string]bool{}
 	for _, src := range sources {
@@ -128,7 +134,7 @@ func NewSet(o Options, sources ...Source) (*Set, error) {
 			errs = append(errs, fmt.Errorf("BUG: source %q: %w", d.Name, err))
 			continue
 		}
-		e := &entry{src: src, desc: d, index: index}
+		e := &entry{src: src, desc: d, index: index, asked: -unhurried}
 		e.report.given = make([]bool, len(d.Metrics))
 		s.entries = append(s.entries, e)
 	}
@@ -200,9 +206,32 @@ func (s *Set) Run(ctx context.Context, deliver func(name string, d Description, 
 		case <-timer.C:
 		case e := <-s.finished:
 			s.finish(e, deliver)
+		case name := <-s.hasten:
+			s.bringForward(name, s.opt.Now())
 		}
 	}
 	s.wait(ctx, func(e *entry) { s.finish(e, deliver) })
+}
+
+// Hasten has Run ask the sources of these names now, since the box told that
+// something changed; one that was asked within the last two seconds, when that
+// is over. It may be called at any time and does not wait.
+func (s *Set) Hasten(names ...string) {
+	for _, n := range names {
+		select {
+		case s.hasten <- n:
+		default: // as many are on their way as there are sources
+		}
+	}
+}
+
+// bringForward makes a source due, unless it is soon anyhow.
+func (s *Set) bringForward(name string, now time.Duration) {
+	for _, e := range s.entries {
+		if e.desc.Name == name {
+			e.due = min(e.due, max(now, e.asked+unhurried))
+		}
+	}
 }
 
 // tick starts what is due at now and gives up what is overdue. It returns the

@@ -21,6 +21,7 @@ type Watcher interface {
 	Watch() Watch
 	// Run calls notice for every sign, one at a time, until ctx is done, and
 	// returns then at once. Another return is a fault, ErrNoData or ErrRefused,
-	// after which Run may be called again. notice must be quick.
+	// after which Run may be called again, never twice at once. notice is
+	// quick, and keeps nothing of the watcher's.
 	Run(ctx context.Context, notice func(sample.Sign)) error
 }

@@ -88,6 +88,9 @@ const (
 	// class. KernelMessagesLost: it said more than could be read (how many).
 	KernelMessage      SignKind = 32
 	KernelMessagesLost SignKind = 33
+	// SignsLost: a watcher, the instance, told more than could be taken (how
+	// many).
+	SignsLost SignKind = 34
 
 	// Restarted: the kernel booted without a clean end of the agent before.
 	Restarted SignKind = 40
@@ -115,6 +118,7 @@ var signNames = map[SignKind]string{
 	BrownOut: "brown_out", OverVoltage: "over_voltage", RailNormal: "rail_normal", Hot: "hot", Cooled: "cooled",
 	Strike: "strike", ProtectionTripped: "protection_tripped",
 	KernelMessage: "kernel_message", KernelMessagesLost: "kernel_messages_lost",
+	SignsLost: "signs_lost",
 	Restarted: "restarted", ResetCause: "reset_cause", CrashRecord: "crash_record",
 	PoorCoverage: "poor_coverage", GoodCoverage: "good_coverage", AssociationFailures: "association_failures",
 }

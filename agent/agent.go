@@ -28,6 +28,10 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
+// restartPatience bounds the wait for what the box says of its restart: its bus
+// may come up after the agent, and the first report must not wait for ever.
+const restartPatience = 10 * time.Second
+
 // drain bounds the wait for the backend at a stop that could not store.
 const drain = 5 * time.Second
 
@@ -37,8 +41,8 @@ type Options struct {
 	Version string
 	// Host is where time comes from; the zero value is this machine.
 	Host clock.Host
-	// Sources makes the sources of the box; nil: Sources.
-	Sources func(Env) []collector.Source
+	// Box says what is asked; nil: ThisBox.
+	Box func(Env) Box
 }
 
 // An Agent is one run of the daemon.
@@ -51,9 +55,12 @@ type Agent struct {
 	keys       *consent.Keys
 	store      *buffer.Store
 	set        *collector.Set
+	watchers   *collector.Watchers
+	restart    func(context.Context) ([]sample.Sign, []string)
 	health     *health
-	purposes   map[string]catalogue.Purpose // of the sources, by name
+	purposes   map[string]catalogue.Purpose // of the sources and watchers, by name
 	paced      map[string]paced             // sources whose interval depends on the box, by name
+	introduced chan struct{}                // closed: the first event of the run is in the store
 	full       chan struct{}                // the open window should be sealed early
 	conditions chan buffer.Condition        // of the store, to be told
 
@@ -89,6 +96,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		granted:    cfg.Consent.Set(),
 		purposes:   map[string]catalogue.Purpose{},
 		paced:      map[string]paced{},
+		introduced: make(chan struct{}),
 		full:       make(chan struct{}, 1),
 		conditions: make(chan buffer.Condition, 8),
 		sequences:  map[buffer.Lane]uint64{},
@@ -117,29 +125,42 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		KernelBoot: a.clock.Start().Run.KernelBoot, OnCondition: a.onCondition,
 	})
 
-	sources := o.Sources
-	if sources == nil {
-		sources = Sources
+	box := o.Box
+	if box == nil {
+		box = ThisBox
 	}
-	all := sources(Env{Log: a.log, StateDir: cfg.Box.StateDir, Pseudonym: a.pseudonym, Sysbus: cfg.Sysbus, Ubus: cfg.Ubus.Socket})
-	for _, src := range all {
+	b := box(Env{
+		Log: a.log, Hasten: func(names ...string) { a.set.Hasten(names...) },
+		StateDir: cfg.Box.StateDir, Pseudonym: a.pseudonym, Sysbus: cfg.Sysbus, Ubus: cfg.Ubus.Socket,
+	})
+	return a, a.ask(b)
+}
+
+// ask makes the set of sources and the watchers of a box.
+func (a *Agent) ask(b Box) (err error) {
+	for _, src := range b.Sources {
 		d := src.Describe()
 		a.purposes[d.Name] = d.Purpose
 		if p, ok := src.(paced); ok {
 			a.paced[d.Name] = p
 		}
 	}
+	for _, w := range b.Watchers {
+		a.purposes[w.Watch().Name] = w.Watch().Purpose
+	}
+	a.restart = b.Restart
 	a.set, err = collector.NewSet(collector.Options{
 		Log:      a.log,
 		Now:      a.clock.Mono,
 		Granted:  a.granted.Has,
 		Interval: a.interval,
 		Phase:    a.phase(time.Minute),
-	}, all...)
+	}, b.Sources...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, nil
+	a.watchers, err = collector.NewWatchers(collector.WatchOptions{Log: a.log, Now: a.clock.Mono, Granted: a.granted.Has}, b.Watchers...)
+	return err
 }
 
 // interval is the time between two rounds of a source: the configured one, or
@@ -187,6 +208,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	rest.Go(func() { a.deliver(talking) })
 	rest.Go(func() { a.serveControl(talking) })
 	sampling.Go(func() { a.set.Run(ctx, a.take) })
+	sampling.Go(func() { a.watchers.Run(ctx, a.notice) })
 	sampling.Go(func() { a.sealWindows(ctx) })
 	sampling.Go(func() { a.gather(ctx) })
 	sampling.Go(func() { a.duties(ctx) })
@@ -272,14 +294,37 @@ func (a *Agent) begin() {
 	a.mu.Lock()
 	a.opened = a.clock.Mono()
 	a.mu.Unlock()
-	if c := a.store.Condition(); c.State != buffer.OK {
-		a.storeIs(c)
-	}
-	a.event(wire.Event{Type: wire.AgentStarted, Attributes: []wire.Attribute{
+}
+
+// introduce makes the first event of the run. Where the kernel booted anew it
+// says why, as far as the box can tell within restartPatience; nothing is
+// delivered before it.
+func (a *Agent) introduce(ctx context.Context) {
+	defer close(a.introduced)
+	start := a.clock.Start()
+	e := wire.Event{Type: wire.AgentStarted, At: a.clock.Mono(), Attributes: []wire.Attribute{
 		{Key: "previous_end", Value: start.PreviousEnd},
 		{Key: "previous_run", Value: fmt.Sprintf("%016x", start.PreviousRun)},
 		{Key: "version", Value: a.version},
-	}})
+	}}
+	if !start.SameBoot && start.PreviousEnd != clock.EndFirst {
+		if start.PreviousEnd != clock.EndClean {
+			e.Evidence = append(e.Evidence, wire.Evidence{Sign: sample.Sign{Kind: sample.Restarted}})
+		}
+		if a.restart != nil {
+			ctx, cancel := context.WithTimeout(ctx, restartPatience)
+			defer cancel()
+			var signs []sample.Sign
+			signs, e.Unseen = a.restart(ctx)
+			for _, s := range signs {
+				e.Evidence = append(e.Evidence, wire.Evidence{Sign: s})
+			}
+		}
+	}
+	a.event(e)
+	if c := a.store.Condition(); c.State != buffer.OK {
+		a.storeIs(c)
+	}
 }
 
 // take puts the readings of one source into the open window.

@@ -48,6 +48,9 @@ type trial struct {
 	essential, support *counting
 	personalised       *counting
 	extra              []collector.Source
+	watchers           []collector.Watcher
+	restart            func(context.Context) ([]sample.Sign, []string)
+	host               clock.Host
 }
 
 func newTrial(t *testing.T, purposes ...string) *trial {
@@ -72,14 +75,18 @@ func newTrialIn(dir string, purposes ...string) *trial {
 	}
 }
 
-func (tr *trial) sources(Env) []collector.Source {
-	return append([]collector.Source{tr.essential, tr.support, tr.personalised}, tr.extra...)
+func (tr *trial) box(Env) Box {
+	return Box{
+		Sources:  append([]collector.Source{tr.essential, tr.support, tr.personalised}, tr.extra...),
+		Watchers: tr.watchers,
+		Restart:  tr.restart,
+	}
 }
 
 // run runs an agent until done says so, and returns it ended.
 func (tr *trial) run(t *testing.T, done func(a *Agent) bool) *Agent {
 	t.Helper()
-	a, err := New(tr.cfg, Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test", Sources: tr.sources})
+	a, err := New(tr.cfg, Options{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Version: "test", Box: tr.box, Host: tr.host})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +337,7 @@ func TestSecondAgentDoesNotStart(t *testing.T) {
 	tr := newTrial(t)
 	tr.run(t, func(a *Agent) bool {
 		before := a.clock.Start().Run.Counter
-		if _, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Sources: tr.sources}); !errors.Is(err, errRunning) {
+		if _, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Box: tr.box}); !errors.Is(err, errRunning) {
 			t.Errorf("a second agent on the same directories: %v; want refused", err)
 		}
 		if _, err := Ask(t.Context(), tr.cfg.Box.RunDir); err != nil {
@@ -359,7 +366,7 @@ func TestSocketIsForTheAgentsUserOnly(t *testing.T) {
 // sets.
 func prepared(t *testing.T, tr *trial, h clock.Host) *Agent {
 	t.Helper()
-	a, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Version: "test", Sources: tr.sources, Host: h})
+	a, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Version: "test", Box: tr.box, Host: h})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +447,7 @@ func TestAgentWithoutFlashEnds(t *testing.T) {
 }
 
 func TestPayloadLeavesOutSummariesWhoseColumnsAreThere(t *testing.T) {
-	a, err := New(newTrial(t).cfg, Options{Log: slog.New(slog.DiscardHandler), Sources: newTrial(t).sources})
+	a, err := New(newTrial(t).cfg, Options{Log: slog.New(slog.DiscardHandler), Box: newTrial(t).box})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,11 @@ type line struct {
 // deliver runs the uplink until ctx is done. It needs the name of the box
 // first, and waits for a certificate that tells it.
 func (a *Agent) deliver(ctx context.Context) {
+	select {
+	case <-a.introduced:
+	case <-ctx.Done():
+		return
+	}
 	box, ok := a.identify(ctx)
 	if !ok {
 		return

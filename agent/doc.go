@@ -7,6 +7,10 @@
 //     backend.
 //   - Data without a granted purpose is not collected, and what an earlier
 //     consent left behind is removed at the start.
+//   - Evidence of a surge, and what was measured until then, is on flash before
+//     anything else is done with it: the power may fail.
+//   - The first report after a restart of the kernel says why it was, as far as
+//     the box can tell, and is delivered before any window.
 //   - A stop that was asked for loses nothing: the open window is sealed and
 //     everything is stored before the program ends.
 package agent

@@ -35,8 +35,10 @@ func (a *Agent) notice(s sample.Sign) {
 	}
 }
 
-// gather makes events of signs until ctx is done, and of what is open then.
+// gather makes the first event of the run, then events of signs until ctx is
+// done, and of what is open then.
 func (a *Agent) gather(ctx context.Context) {
+	a.introduce(ctx)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -94,11 +96,11 @@ func (a *Agent) tell(due func(*episode.Gatherer, time.Duration) []episode.Told) 
 	}
 }
 
-// unseen says which of the essential sources do not give what a surge could be
+// unseen says which of the essential sources and watchers do not give what a surge could be
 // seen in, and why.
 func (a *Agent) unseen() []string {
 	var all []string
-	for _, c := range a.set.Capabilities() {
+	for _, c := range a.asked() {
 		if a.purposes[c.Source] != catalogue.Essential || c.State == collector.Working || c.State == 0 {
 			continue
 		}

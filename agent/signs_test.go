@@ -177,7 +177,7 @@ func TestRecordingOnDemand(t *testing.T) {
 func BenchmarkEvidenceToFlash(b *testing.B) {
 	tr := newTrialIn(b.TempDir(), "essential")
 	tr.cfg.Buffer.FlashDailyBytes = 1 << 30
-	a, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Sources: tr.sources})
+	a, err := New(tr.cfg, Options{Log: slog.New(slog.DiscardHandler), Box: tr.box})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -194,4 +194,102 @@ func BenchmarkEvidenceToFlash(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms_median")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms_p99")
+}
+
+// booted has the agent start as on another boot of the kernel than the last.
+func (tr *trial) booted(id string) {
+	tr.host.BootID = func() ([]byte, error) { return []byte(id), nil }
+}
+
+func TestFirstReportAfterAPowerCutSaysWhyBeforeAnyWindow(t *testing.T) {
+	tr := newTrial(t, "essential")
+	tr.booted("first")
+	tr.run(t, enough(2))
+	var cut *trial
+	tr.booted("second")
+	tr.run(t, func(a *Agent) bool {
+		if !enough(4)(a) {
+			return false
+		}
+		cut = copyState(t, tr)
+		return true
+	})
+	cut.booted("third")
+	asked := 0
+	cut.restart = func(ctx context.Context) ([]sample.Sign, []string) {
+		if asked++; asked > 1 {
+			t.Error("asked twice")
+		}
+		select {
+		case <-ctx.Done():
+			t.Error("asked after the patience was over")
+		case <-time.After(300 * time.Millisecond):
+		}
+		return []sample.Sign{{Kind: sample.ResetCause, Instance: "watchdog0"}}, []string{"restart: refused"}
+	}
+	a := cut.run(t, func(a *Agent) bool {
+		select {
+		case <-a.introduced:
+			return true
+		default:
+			if a.line.Load() != nil {
+				t.Error("delivers before the first event is made")
+			}
+			return false
+		}
+	})
+	for _, r := range cut.left(t).reports {
+		if r.Run.ID != a.clock.Start().Run.ID || r.Lane != wire.Events || r.Sequence != 1 {
+			continue
+		}
+		e, err := wire.ParseEvent(r.Sections[0].Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(e.Evidence) != 2 || e.Evidence[0].Kind != sample.Restarted || e.Evidence[1].Kind != sample.ResetCause || !slices.Equal(e.Unseen, []string{"restart: refused"}) {
+			t.Errorf("first event %+v", e)
+		}
+		return
+	}
+	t.Error("no first event")
+}
+
+func TestRestartOfTheAgentAloneAsksNobody(t *testing.T) {
+	tr := newTrial(t, "essential")
+	tr.run(t, enough(1))
+	tr.restart = func(context.Context) ([]sample.Sign, []string) {
+		t.Error("asked")
+		return nil, nil
+	}
+	tr.run(t, enough(1))
+	for _, e := range tr.left(t).ofType(wire.AgentStarted) {
+		if len(e.Evidence) > 0 {
+			t.Errorf("evidence %+v", e.Evidence)
+		}
+	}
+}
+
+// gossip is a watcher that tells one sign.
+type gossip struct{ s sample.Sign }
+
+func (gossip) Watch() collector.Watch {
+	return collector.Watch{Name: "gossip", Purpose: catalogue.Essential}
+}
+
+func (g gossip) Run(ctx context.Context, notice func(sample.Sign)) error {
+	notice(g.s)
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestWhatAWatcherTellsBecomesAnEvent(t *testing.T) {
+	tr := newTrial(t, "essential")
+	tr.watchers = []collector.Watcher{gossip{sample.Sign{Kind: sample.ProtectionTripped, Instance: "spd"}}}
+	a := tr.run(t, enough(3))
+	if e := tr.left(t).ofType(wire.Surge); len(e) != 2 || e[0].Evidence[0].Instance != "spd" {
+		t.Errorf("events %+v", e)
+	}
+	if !slices.ContainsFunc(a.Snapshot().Sources, func(s SnapshotSource) bool { return s.Name == "gossip" && s.Purpose == "essential" }) {
+		t.Error("the watcher is not among the sources of the status")
+	}
 }

@@ -15,15 +15,27 @@ import (
 	"livebox-agent/collector/optics"
 	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/collector/platform/ubus"
+	"livebox-agent/collector/sample"
 	"livebox-agent/collector/sensors"
 	"livebox-agent/collector/vitals"
 	"livebox-agent/collector/wan"
 	"livebox-agent/collector/wifi"
 )
 
-// Env is what sources need of the agent.
+// A Box is all that is asked of one box.
+type Box struct {
+	Sources  []collector.Source
+	Watchers []collector.Watcher
+	// Restart returns what the box says of its last restart, until ctx is done,
+	// and who could not say anything, with the reason; nil: no one is asked.
+	Restart func(ctx context.Context) (signs []sample.Sign, unseen []string)
+}
+
+// Env is what sources and watchers need of the agent.
 type Env struct {
 	Log *slog.Logger
+	// Hasten has sources asked now, by name.
+	Hasten func(names ...string)
 	// StateDir is the directory whose free space is reported.
 	StateDir string
 	// Pseudonym names a station under the key of the purpose Personalised;
@@ -35,6 +47,9 @@ type Env struct {
 	// Ubus is the socket of OpenWrt's bus; empty: where OpenWrt has it.
 	Ubus string
 }
+
+// ThisBox returns all that the agent knows to ask a box.
+func ThisBox(e Env) Box { return Box{Sources: Sources(e)} }
 
 // Sources returns every source that the agent knows. Each finds out by itself
 // what this box has: the kernel's own interfaces first where they tell more,

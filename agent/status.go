@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/uplink"
 	"livebox-agent/uplink/wire"
@@ -111,7 +112,7 @@ func (a *Agent) Snapshot() Snapshot {
 		s.Connected, s.UplinkState = st.State == uplink.StateOnline, string(st.State)
 		s.LastFailure = st.LastFailure
 	}
-	for _, c := range a.set.Capabilities() {
+	for _, c := range a.asked() {
 		src := SnapshotSource{Name: c.Source, Purpose: a.purposes[c.Source].String(), State: c.State.String(), Reason: c.Reason}
 		for _, id := range c.Metrics {
 			m, _ := catalogue.Lookup(id)
@@ -189,10 +190,15 @@ func (a *Agent) status(box string, online bool) []byte {
 	return wire.AppendStatus(nil, s)
 }
 
+// asked says what each source and watcher can do on this box.
+func (a *Agent) asked() []collector.Capability {
+	return append(a.set.Capabilities(), a.watchers.Capabilities()...)
+}
+
 // capabilities says what this box gives, in the words of the wire.
 func (a *Agent) capabilities() []wire.Capability {
 	var all []wire.Capability
-	for _, c := range a.set.Capabilities() {
+	for _, c := range a.asked() {
 		all = append(all, wire.Capability{
 			Source: c.Source, State: wire.CapabilityState(c.State), Reason: c.Reason, Metrics: c.Metrics,
 		})

@@ -46,11 +46,7 @@ func (u usage) perReport() float64 {
 }
 
 // watch runs the shipped program on the bench and watches it for span.
-func watch(ctx context.Context, b *bench, program string, span time.Duration) (u usage, err error) {
-	cfg, err := b.box("budget", program)
-	if err != nil {
-		return usage{}, err
-	}
+func watch(ctx context.Context, b *bench, cfg process.Config, span time.Duration) (u usage, err error) {
 	var log bytes.Buffer
 	cfg.Log = &log
 	p, err := process.Start(cfg)
@@ -156,10 +152,15 @@ func observe(ctx context.Context, pid int, span time.Duration, ended <-chan stru
 	}
 }
 
+// how says under what the usage was.
+func (u usage) how() string {
+	return fmt.Sprintf("%s, %d sources, %.0f readings a round, everything %d times as often as by default",
+		runtime.GOARCH, u.sources, float64(u.readings)/u.rounds(), haste)
+}
+
 // rows turns what was watched into rows.
 func (u usage) rows() []Row {
-	how := fmt.Sprintf("%s, %d sources, %.0f readings a round, everything %d times as often as by default",
-		runtime.GOARCH, u.sources, float64(u.readings)/u.rounds(), haste)
+	how := u.how()
 	return []Row{
 		measured("resident memory", "MB", float64(u.memory.resident)/mega, maxResident, "most of each second; "+how),
 		measured("anonymous memory", "MB", float64(u.memory.anonymous)/mega, maxAnonymous, "most of each second; "+how),

@@ -86,12 +86,21 @@ func live(ctx context.Context, o Options, scratch string) (rows []Row, r running
 	var failed error
 	var beside sync.WaitGroup
 	beside.Go(func() { peer, reason, failed = collectd(ctx, scratch, o.Span) })
-	u, err := watch(ctx, b, program, o.Span)
+	cfg, err := b.box("budget", program)
+	if err != nil {
+		return nil, running{}, err
+	}
+	u, err := watch(ctx, b, cfg, o.Span)
 	beside.Wait()
 	if err := errors.Join(err, failed); err != nil {
 		return nil, running{}, err
 	}
 	rows = append(u.rows(), share(u, peer, reason)...)
+	home, err := livebox(ctx, b, program, o.Span)
+	if err != nil {
+		return nil, running{}, err
+	}
+	rows = append(rows, home...)
 	n, err := heap(ctx, b, o.Self)
 	if err != nil {
 		return nil, running{}, err

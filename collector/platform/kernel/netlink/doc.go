@@ -13,6 +13,8 @@
 //     port) are passed over.
 //   - A truncated or malformed message is refused, never read past its end.
 //   - A steady exchange allocates nothing.
+//   - What a feed could not tell is said, and the feed goes on; a wait for more
+//     ends at its deadline and when its context is done.
 //
 // One thing cannot be promised from here: the kernel works on a request
 // inside the system call that sends it, so a driver that hangs holding its

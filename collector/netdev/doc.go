@@ -1,5 +1,6 @@
 // Package netdev reads the network interfaces of the box: the source ports for
-// their state and errors, the source traffic for what they carried.
+// their state and errors, the source traffic for what they carried, and the
+// watcher links for the moment in which a port loses its link.
 //
 // # What is promised
 //
@@ -12,6 +13,8 @@
 //     one goes by its index.
 //   - An interface that vanishes costs only its own readings.
 //   - A steady round allocates nothing.
+//   - A link that went and came back is told however short it was away, also
+//     where the kernel merged its messages or had no room for them.
 //
 // # Which interfaces
 //
@@ -22,6 +25,12 @@
 // (IFLA_INFO_KIND), not what the name looks like. Where there are more than
 // MaxInterfaces, the first ones in the kernel's order are reported and the
 // reason of the round says how many are not.
+//
+// The watcher leaves out all that software makes (any kind but dsa, a port of a
+// switch) and Wi-Fi, and what someone switches off: a cable tells nothing of
+// those. An instant is that at which the kernel's message was read. The kernel
+// may be a second late with it where it has told of many changes before
+// (net/core/link_watch.c).
 //
 // # Which counters
 //

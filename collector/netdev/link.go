@@ -48,10 +48,14 @@ type link struct {
 	flags     uint32
 	operState uint8 // IF_OPER_…
 	loopback  bool
+	ethernet  bool // ARPHRD_ETHER
 
 	// ups and downs are the carrier counts (Linux 4.16).
 	ups, downs       uint32
 	hasUps, hasDowns bool
+	// changes are ups and downs together (Linux 3.15).
+	changes    uint32
+	hasChanges bool
 	stats            [numStats]uint64
 	hasStats         bool
 
@@ -66,7 +70,8 @@ func (l *link) parse(data []byte) error {
 		return fmt.Errorf("link: %d bytes: %w", len(data), netlink.ErrMalformed)
 	}
 	// struct ifinfomsg: family, pad, type (2 bytes), index, flags, change.
-	l.loopback = binary.NativeEndian.Uint16(data[2:]) == unix.ARPHRD_LOOPBACK
+	typ := binary.NativeEndian.Uint16(data[2:])
+	l.loopback, l.ethernet = typ == unix.ARPHRD_LOOPBACK, typ == unix.ARPHRD_ETHER
 	l.index = int32(binary.NativeEndian.Uint32(data[4:]))
 	l.flags = binary.NativeEndian.Uint32(data[8:])
 	wide := false
@@ -82,6 +87,8 @@ func (l *link) parse(data []byte) error {
 			l.ups, l.hasUps = a.Uint32(), true
 		case unix.IFLA_CARRIER_DOWN_COUNT:
 			l.downs, l.hasDowns = a.Uint32(), true
+		case unix.IFLA_CARRIER_CHANGES:
+			l.changes, l.hasChanges = a.Uint32(), true
 		case unix.IFLA_STATS64:
 			wide, err = true, l.parseStats(a.Bytes(), 8)
 		case unix.IFLA_STATS:
@@ -142,6 +149,13 @@ func (l *link) wanted() bool {
 		return l.flags&unix.IFF_UP != 0
 	}
 	return true
+}
+
+// plugged says whether the interface is a port that a cable is plugged into:
+// Ethernet that no software makes (IFLA_INFO_KIND), or a port of a switch (the
+// kind dsa). The kernel does not say here which of them are of Wi-Fi.
+func (l *link) plugged() bool {
+	return l.ethernet && (len(l.kind) == 0 || string(l.kind) == "dsa")
 }
 
 // carrier says whether the interface has a link. The flag is set only while

@@ -6,6 +6,7 @@ import (
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/platform/kernel/netlink"
 	"livebox-agent/collector/sample"
 )
 
@@ -22,6 +23,11 @@ type Config struct {
 	// Dial opens a route netlink socket; nil opens one to the kernel. It is
 	// called again after the connection broke.
 	Dial func() (Conn, error)
+	// Subscribe opens a route netlink socket on which the kernel tells of
+	// links; nil opens one to the kernel.
+	Subscribe func() (*netlink.Feed, error)
+	// Now gives the time since the kernel booted; nil: the kernel's.
+	Now func() time.Duration
 }
 
 // Ports is the source ports: the state of each interface, its speed, and its

@@ -1,4 +1,4 @@
 // Package kernel groups the ways in which the Linux kernel is asked: netlink
-// for its sockets, sysfs for its attribute files. They know nothing of what is
-// measured.
+// for its sockets, sysfs for its attribute files; and has its clocks. They know
+// nothing of what is measured.
 package kernel

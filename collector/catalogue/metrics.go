@@ -159,6 +159,67 @@ const (
 	StationSNR        ID = 191
 
 	RadioAssociationFailures ID = 192
+
+	RestartReason          ID = 208
+	Restarts               ID = 209
+	WatchdogRestarts       ID = 210
+	ColdRestarts           ID = 211
+	WarmRestarts           ID = 212
+	VersionRestarts        ID = 213
+	CrashRecords           ID = 214
+	SensorVoltageAlarm     ID = 216
+	SensorVoltageLowest    ID = 217
+	SensorVoltageHighest   ID = 218
+	SensorTemperatureAlarm ID = 219
+	LightningDistance      ID = 224
+	LightningStrikes       ID = 225
+	LightningNoise         ID = 226
+	ProtectionState        ID = 228
+	KernelMessages         ID = 232
+	KernelMessagesUntold   ID = 233
+)
+
+// Values of RestartReason, in the order of its States.
+const (
+	RestartUnknown = 0
+	// RestartPowerOn: power came back, and nothing had said that it would go.
+	RestartPowerOn = 1
+	// RestartPlanned: someone or something asked for it.
+	RestartPlanned  = 2
+	RestartWatchdog = 3
+	RestartCrash    = 4
+	// RestartBrownOut and RestartOverVoltage: the supply left its band.
+	RestartBrownOut    = 5
+	RestartOverVoltage = 6
+	RestartOverheat    = 7
+	// RestartUser: a person at the box, by its button or its page.
+	RestartUser    = 8
+	RestartUpgrade = 9
+	// RestartExternal: another part of the board pulled the reset.
+	RestartExternal = 10
+	RestartFan      = 11
+	RestartWakeUp   = 12
+)
+
+// Values of SensorVoltageAlarm and SensorTemperatureAlarm, in the order of
+// their States.
+const (
+	AlarmNone = 0
+	// AlarmLow and AlarmHigh: beyond the limit of normal operation.
+	AlarmLow  = 1
+	AlarmHigh = 2
+	// AlarmCriticallyLow and AlarmCriticallyHigh: beyond what the part stands.
+	AlarmCriticallyLow  = 3
+	AlarmCriticallyHigh = 4
+	// AlarmRaised: the chip does not say in which direction.
+	AlarmRaised = 5
+)
+
+// Values of ProtectionState, in the order of its States.
+const (
+	ProtectionUnknown = 0
+	ProtectionReady   = 1
+	ProtectionTripped = 2
 )
 
 // Values of PortStatus, in the order of its States (TR-181
@@ -214,6 +275,9 @@ var (
 	linkTypes   = []string{"Unknown", "DSL", "Ethernet", "SFP", "PON", "Cellular"}
 	protocols   = []string{"Unknown", "DHCP", "PPP", "Static"}
 	wanErrors   = []string{"Unknown", "None", "Other", "Timeout", "AuthenticationFailure", "NoCarrier", "NoAnswer", "ServerRefused"}
+	restarts    = []string{"Unknown", "PowerOn", "Planned", "Watchdog", "Crash", "BrownOut", "OverVoltage", "Overheat", "User", "Upgrade", "External", "Fan", "WakeUp"}
+	alarms      = []string{"None", "Low", "High", "CriticallyLow", "CriticallyHigh", "Raised"}
+	protections = []string{"Unknown", "Ready", "Tripped"}
 	bands       = []string{"Unknown", "2.4GHz", "5GHz", "6GHz", "60GHz"}
 )
 
@@ -229,6 +293,7 @@ const (
 	xcvr    = "XPON.ONU.{i}.ANI.{i}.Transceiver.{i}."
 	ip      = "IP.Interface.{i}."
 	probe   = x + "Probe.{i}."
+	reboots = device + "Reboots."
 )
 
 // metrics is the catalogue, in ascending order of ID. Intervals, purposes and
@@ -383,4 +448,22 @@ var metrics = []Metric{
 	{StationSNR, station + "SNR", "station", "dB", 0, Gauge, 1, Personalised, fast, nil, "Signal-to-noise ratio of the station at the access point."},
 
 	{RadioAssociationFailures, "WiFi.AccessPoint.{i}." + x + "AssociationFailures", "interface", "1", 0, Counter, 1, Support, fast, nil, "Times a device tried to join the network and did not get in (wrong key, refused, gave up)."},
+
+	{RestartReason, reboots + x + "Teller.{i}.Reason", "teller", "1", 0, State, 1, Essential, slow, restarts, "Why the box last restarted, as one part of it tells."},
+	{Restarts, reboots + "BootCount", "", "1", 0, Counter, 1, Essential, slow, nil, "Times the box has booted."},
+	{WatchdogRestarts, reboots + "WatchdogBootCount", "", "1", 0, Counter, 1, Essential, slow, nil, "Times the watchdog restarted the box."},
+	{ColdRestarts, reboots + "ColdBootCount", "", "1", 0, Counter, 1, Essential, slow, nil, "Boots after the power had been away."},
+	{WarmRestarts, reboots + "WarmBootCount", "", "1", 0, Counter, 1, Essential, slow, nil, "Boots while the power stayed."},
+	{VersionRestarts, reboots + "CurrentVersionBootCount", "", "1", 0, Counter, 1, Essential, slow, nil, "Boots since the firmware was last upgraded."},
+	{CrashRecords, device + x + "CrashRecords", "", "1", 0, Gauge, 1, Essential, slow, nil, "Records of crashes that the kernel keeps over restarts (pstore)."},
+	{SensorVoltageAlarm, device + x + "VoltageSensor.{i}.Alarm", "sensor", "1", 0, State, 1, Essential, fast, alarms, "Whether the supply rail has left its band, as its own chip says."},
+	{SensorVoltageLowest, device + x + "VoltageSensor.{i}.Lowest", "sensor", "V", -3, Gauge, 10, Essential, fast, nil, "Lowest voltage of the supply rail that its chip has seen: between two readings too."},
+	{SensorVoltageHighest, device + x + "VoltageSensor.{i}.Highest", "sensor", "V", -3, Gauge, 10, Essential, fast, nil, "Highest voltage of the supply rail that its chip has seen."},
+	{SensorTemperatureAlarm, device + "TemperatureStatus.TemperatureSensor.{i}." + x + "Alarm", "sensor", "1", 0, State, 1, Essential, fast, alarms, "Whether the temperature is beyond its limit, as its own chip says."},
+	{LightningDistance, device + x + "Lightning.{i}.Distance", "sensor", "m", 0, Gauge, 1000, Essential, slow, nil, "Estimated distance to the head of the storm; absent where none is in range."},
+	{LightningStrikes, device + x + "Lightning.{i}.Strikes", "sensor", "1", 0, Counter, 1, Essential, slow, nil, "Strikes that the lightning sensor heard."},
+	{LightningNoise, device + x + "Lightning.{i}.Noise", "sensor", "1", 0, State, 1, Essential, slow, noYes, "Whether noise keeps the lightning sensor from hearing."},
+	{ProtectionState, device + x + "Protection.{i}.State", "device", "1", 0, State, 1, Essential, slow, protections, "State of a surge protection device, by its own contact."},
+	{KernelMessages, device + x + "KernelMessage.{i}.Count", "class", "1", 0, Counter, 1, Essential, slow, nil, "Messages of the kernel of one class, such as faults of ports or of flash."},
+	{KernelMessagesUntold, device + x + "KernelMessagesUntold", "", "1", 0, Counter, 1, Essential, slow, nil, "Messages of the kernel that were overwritten before they could be read."},
 }

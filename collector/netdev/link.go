@@ -56,8 +56,8 @@ type link struct {
 	// changes are ups and downs together (Linux 3.15).
 	changes    uint32
 	hasChanges bool
-	stats            [numStats]uint64
-	hasStats         bool
+	stats      [numStats]uint64
+	hasStats   bool
 
 	// name and kind share memory with the message.
 	name, kind []byte

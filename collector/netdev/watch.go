@@ -37,7 +37,7 @@ type Links struct {
 	link  link
 	// malformed says that a message made no sense.
 	malformed bool
-	notice func(sample.Sign)
+	notice    func(sample.Sign)
 }
 
 // A watchedPort is what is known of one port.

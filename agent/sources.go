@@ -17,6 +17,7 @@ import (
 	"livebox-agent/collector/platform/ubus"
 	"livebox-agent/collector/sample"
 	"livebox-agent/collector/sensors"
+	"livebox-agent/collector/surge"
 	"livebox-agent/collector/vitals"
 	"livebox-agent/collector/wan"
 	"livebox-agent/collector/wifi"
@@ -46,10 +47,17 @@ type Env struct {
 	Sysbus sysbus.Config
 	// Ubus is the socket of OpenWrt's bus; empty: where OpenWrt has it.
 	Ubus string
+	// Ports are interfaces that count as ports although software makes them.
+	Ports []string
 }
 
 // ThisBox returns all that the agent knows to ask a box.
-func ThisBox(e Env) Box { return Box{Sources: Sources(e)} }
+func ThisBox(e Env) Box {
+	return Box{Sources: Sources(e), Watchers: []collector.Watcher{
+		netdev.NewLinks(netdev.Config{Ports: e.Ports}),
+		surge.NewKernel(surge.Config{}),
+	}}
+}
 
 // Sources returns every source that the agent knows. Each finds out by itself
 // what this box has: the kernel's own interfaces first where they tell more,

@@ -30,6 +30,9 @@ import (
 	"livebox-agent/uplink"
 )
 
+// maxName bounds the name of an interface or a contact.
+const maxName = 64
+
 // maxBytes bounds the file before it is read.
 const maxBytes = 256 << 10
 
@@ -50,6 +53,7 @@ type Config struct {
 	Uplink   uplink.Config `toml:"uplink"`
 	Sysbus   sysbus.Config `toml:"sysbus"`
 	Ubus     Ubus          `toml:"ubus"`
+	Surge    Surge         `toml:"surge"`
 	Log      Log           `toml:"log"`
 
 	hash    uint32
@@ -97,6 +101,15 @@ type Sampling struct {
 type Ubus struct {
 	// Socket is empty for the places where OpenWrt has it.
 	Socket string `toml:"socket"`
+}
+
+// Surge says what tells of surges on this box, beside what every box has.
+type Surge struct {
+	// Ports are interfaces that are ports although software makes them.
+	Ports []string `toml:"ports"`
+	// Protection are the names under which contacts of surge protection devices
+	// are exported as GPIO.
+	Protection []string `toml:"protection"`
 }
 
 // Log says what is logged.
@@ -264,6 +277,16 @@ func (c Config) validate(wrong map[string]bool) []error {
 	}
 	for _, err := range split(c.Sysbus.Validate()) {
 		bad("sysbus.%w", err)
+	}
+	for _, list := range []struct {
+		key   string
+		names []string
+	}{{"ports", c.Surge.Ports}, {"protection", c.Surge.Protection}} {
+		for _, n := range list.names {
+			if n == "" || n == "." || n == ".." || strings.ContainsRune(n, '/') || len(n) > maxName {
+				bad("surge.%s: %q: a name without a slash, of at most %d bytes", list.key, n, maxName)
+			}
+		}
 	}
 	return slices.DeleteFunc(errs, func(err error) bool {
 		key, _, _ := strings.Cut(err.Error(), ": ")

@@ -333,6 +333,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	want.Uplink.CertFile = "/etc/livebox-agent/box.pem"
 	want.Uplink.KeyFile = "/etc/livebox-agent/box.key"
 	if c.Box != want.Box || c.Buffer != want.Buffer || c.Uplink != want.Uplink || c.Log != want.Log || c.Sysbus != want.Sysbus || c.Ubus != want.Ubus ||
+		len(c.Surge.Ports)+len(c.Surge.Protection) > 0 ||
 		c.Sampling.Window != want.Sampling.Window || c.Consent.Set() != want.Consent.Set() {
 		t.Errorf("the example says %+v; the defaults are %+v", c, want)
 	}

@@ -20,6 +20,9 @@ const (
 type Config struct {
 	// Sys is where sysfs is mounted; empty means /sys.
 	Sys string
+	// Ports are interfaces that count as ports for Links although software makes
+	// them: some switches show theirs as VLANs.
+	Ports []string
 	// Dial opens a route netlink socket; nil opens one to the kernel. It is
 	// called again after the connection broke.
 	Dial func() (Conn, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -72,7 +73,9 @@ func NewLinks(c Config) *Links {
 	if w.now == nil {
 		w.now = kernel.SinceBoot
 	}
-	w.wanted = func(l *link) bool { return l.plugged() && !w.wireless(string(l.name)) }
+	w.wanted = func(l *link) bool {
+		return l.plugged() && !w.wireless(string(l.name)) || slices.Contains(c.Ports, string(l.name))
+	}
 	return w
 }
 

@@ -36,15 +36,18 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	programDir = dir
 	return process.Build(context.Background(), dir)
 })
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if name, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(name)) // it lies in the temporary directory
+// programDir is where program built, empty where it did not.
+var programDir string
+
+// removeProgram removes what program built.
+func removeProgram() {
+	if programDir != "" {
+		_ = os.RemoveAll(programDir) // it lies in the temporary directory
 	}
-	os.Exit(code)
 }
 
 // A bench is an operator's side and a box, both in directories of the test.

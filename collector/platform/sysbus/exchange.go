@@ -4,8 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"mime"
-	"net/http"
+	"strings"
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/platform/tree"
@@ -33,9 +32,9 @@ func (e *StatusError) Unwrap() error { return e.meaning }
 func newStatusError(code int) *StatusError {
 	e := &StatusError{Code: code}
 	switch code {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case statusUnauthorized, statusForbidden:
 		e.meaning = collector.ErrRefused
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	case statusNotFound, statusMethodNotAllowed:
 		e.meaning = collector.ErrNoData
 	}
 	return e
@@ -114,10 +113,10 @@ func (c *Client) exchange(ctx context.Context, r request) (tree.Node, error) {
 	if err != nil {
 		return tree.Node{}, fmt.Errorf("ask %s: %w", c.config.URL, err)
 	}
-	if answer.status != http.StatusOK {
+	if answer.status != statusOK {
 		return tree.Node{}, newStatusError(answer.status)
 	}
-	r.session.addCookies(answer.header["Set-Cookie"])
+	r.session.addCookies(answer.cookies)
 	return answer.parse()
 }
 
@@ -125,7 +124,7 @@ func (c *Client) exchange(ctx context.Context, r request) (tree.Node, error) {
 func (r reply) parse() (tree.Node, error) {
 	n, err := tree.Parse(r.body)
 	if err != nil {
-		if t, _, bad := mime.ParseMediaType(r.header.Get("Content-Type")); bad == nil {
+		if t, _, _ := strings.Cut(r.contentType, ";"); t != "" {
 			return tree.Node{}, fmt.Errorf("%w (the box calls it %s)", err, clip(t))
 		}
 		return tree.Node{}, err

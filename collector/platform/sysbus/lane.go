@@ -3,11 +3,9 @@ package sysbus
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"time"
 
 	"livebox-agent/collector/platform/tree"
@@ -15,8 +13,9 @@ import (
 
 const (
 	dialTimeout = 10 * time.Second
-	// maxHeader is how much a box may send before the body.
-	maxHeader = 64 << 10
+	// maxReply is how much a box may send in all: a body of the largest size,
+	// or a smaller one in many chunks.
+	maxReply = maxHeader + tree.MaxBytes
 	// maxInterim is how many replies of the kind "100 Continue" may come
 	// before the one that counts.
 	maxInterim = 4
@@ -24,7 +23,7 @@ const (
 
 // A lane is one HTTP/1.1 connection, which stays open from one request to the
 // next. It is not for concurrent use. The client of net/http does the same and
-// more, for 0.6 MB of program; what reads the replies is in the agent anyway.
+// more, for 0.6 MB of program.
 type lane struct {
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	address string
@@ -44,7 +43,10 @@ func dialBox(ctx context.Context, network, address string) (net.Conn, error) {
 // A reply is what came back.
 type reply struct {
 	status int
-	header http.Header
+	// contentType is what the box calls the body, cookies are the headers
+	// Set-Cookie.
+	contentType string
+	cookies     []string
 	// body is read for status 200 only.
 	body []byte
 }
@@ -91,12 +93,9 @@ func (l *lane) attempt(ctx context.Context, request []byte) (r reply, began bool
 	if _, err := conn.Write(request); err != nil {
 		return reply{}, false, err
 	}
-	l.limit.N = maxHeader + tree.MaxBytes
+	l.limit.N = maxReply
 	if _, err := l.in.Peek(1); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		return reply{}, false, err
+		return reply{}, false, unexpected(err)
 	}
 	r, keep, err = l.read()
 	return r, true, err
@@ -104,32 +103,27 @@ func (l *lane) attempt(ctx context.Context, request []byte) (r reply, began bool
 
 // read reads one reply, and says whether the connection may be kept.
 func (l *lane) read() (r reply, keep bool, err error) {
-	resp, err := http.ReadResponse(l.in, nil)
-	for i := 0; err == nil && resp.StatusCode < 200; i++ {
-		if i == maxInterim || resp.StatusCode == http.StatusSwitchingProtocols {
-			return reply{}, false, fmt.Errorf("read reply: %w: HTTP status %d", tree.ErrMalformed, resp.StatusCode)
+	left := maxHeader
+	h, err := readHead(l.in, &left)
+	for i := 0; err == nil && h.status < statusOK; i++ {
+		if i == maxInterim || h.status == statusSwitchingProtocols {
+			return reply{}, false, fmt.Errorf("read reply: %w", malformed("HTTP status %d", h.status))
 		}
-		resp, err = http.ReadResponse(l.in, nil)
+		h, err = readHead(l.in, &left)
+	}
+	r = reply{status: h.status, contentType: h.contentType, cookies: h.cookies}
+	if err == nil && h.status == statusOK {
+		r.body, err = h.readBody(l.in)
 	}
 	if err != nil {
+		if l.limit.N <= 0 {
+			err = malformed("more than %d bytes", maxReply)
+		}
 		return reply{}, false, fmt.Errorf("read reply: %w", err)
 	}
-	defer resp.Body.Close()
-	r = reply{status: resp.StatusCode, header: resp.Header}
-	if resp.StatusCode == http.StatusOK {
-		if resp.ContentLength > tree.MaxBytes {
-			return reply{}, false, fmt.Errorf("read reply: %w: %d bytes announced", tree.ErrMalformed, resp.ContentLength)
-		}
-		if r.body, err = io.ReadAll(io.LimitReader(resp.Body, tree.MaxBytes+1)); err != nil {
-			return reply{}, false, fmt.Errorf("read reply: %w", err)
-		}
-		if len(r.body) > tree.MaxBytes {
-			return reply{}, false, fmt.Errorf("read reply: %w: more than %d bytes", tree.ErrMalformed, tree.MaxBytes)
-		}
-	}
 	// What came unasked would be taken for the next reply.
-	known := resp.StatusCode == http.StatusOK || resp.ContentLength == 0
-	return r, known && !resp.Close && l.in.Buffered() == 0, nil
+	known := h.status == statusOK || h.length == 0
+	return r, known && !h.last && l.in.Buffered() == 0, nil
 }
 
 // close gives up the connection, if there is one.

@@ -39,3 +39,7 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools v0.42.0 // indirect
 )
+
+// The WebSocket that the MQTT library asks for and the agent never uses: see
+// the comment of the package there.
+replace github.com/gorilla/websocket => ./uplink/nowebsocket

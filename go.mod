@@ -40,6 +40,8 @@ require (
 	golang.org/x/tools v0.42.0 // indirect
 )
 
-// The WebSocket that the MQTT library asks for and the agent never uses: see
-// the comment of the package there.
-replace github.com/gorilla/websocket => ./uplink/nowebsocket
+// What paho links and the agent never uses: see the package comments there.
+replace (
+	github.com/gorilla/websocket => ./uplink/nowebsocket
+	golang.org/x/net => ./uplink/noproxy
+)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -72,11 +73,12 @@ func bind(fd int) (port uint32, err error) {
 	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return 0, fmt.Errorf("connect: %w", err)
 	}
-	name, err := unix.Getsockname(fd)
+	// Not that of unix: it would link every kind of address once more.
+	name, err := syscall.Getsockname(fd)
 	if err != nil {
 		return 0, fmt.Errorf("getsockname: %w", err)
 	}
-	address, ok := name.(*unix.SockaddrNetlink)
+	address, ok := name.(*syscall.SockaddrNetlink)
 	if !ok {
 		return 0, fmt.Errorf("getsockname: %T", name)
 	}

@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"slices"
+	"sort"
 	"strconv"
 	"time"
 
@@ -127,7 +128,7 @@ func (s *Set) Capabilities() []Capability {
 				c.Metrics = append(c.Metrics, id)
 			}
 		}
-		slices.Sort(c.Metrics)
+		sort.Slice(c.Metrics, func(i, j int) bool { return c.Metrics[i] < c.Metrics[j] })
 		caps = append(caps, c)
 	}
 	return caps

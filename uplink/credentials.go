@@ -44,8 +44,11 @@ func (c Config) CheckCredentials(box string, now time.Time) []error {
 	}
 	add(keyErr)
 	if own != nil && keyErr == nil && cr.authorities == nil {
-		block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: own.Raw})
-		if _, err := tls.X509KeyPair(block, key); err != nil {
+		cert, err := readFile("cert_file", c.CertFile)
+		if err == nil {
+			_, err = tls.X509KeyPair(cert, key)
+		}
+		if err != nil {
 			add(fmt.Errorf("cert_file %s with key_file %s: %w", c.CertFile, c.KeyFile, err))
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -189,7 +190,7 @@ func Parse(text string, sources []string) (Config, error) {
 		return Config{}, err
 	}
 	errs := append(r.errs, c.validate(r.wrong)...)
-	slices.SortStableFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	sort.Slice(errs, func(i, j int) bool { return errs[i].Error() < errs[j].Error() })
 	unknown := &UnknownKeysError{Keys: keys}
 	if len(unknown.Keys) > 0 && len(errs) > 0 {
 		errs = append([]error{errors.New(unknown.Error())}, errs...)

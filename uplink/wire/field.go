@@ -3,7 +3,6 @@ package wire
 import (
 	"errors"
 	"math"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -84,8 +83,12 @@ func closeMessage(dst []byte, at int) []byte {
 		dst[at] = byte(n)
 		return dst
 	}
-	var length [10]byte
-	return slices.Replace(dst, at, at+1, protowire.AppendVarint(length[:0], n)...)
+	var room [10]byte
+	end := len(dst)
+	dst = append(dst, room[:protowire.SizeVarint(n)-1]...)
+	copy(dst[len(dst)-int(n):], dst[at+1:end])
+	protowire.AppendVarint(dst[:at], n)
+	return dst
 }
 
 // A field is one field of a message as it was read.

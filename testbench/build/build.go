@@ -97,9 +97,10 @@ func agent(ctx context.Context, root string, env []string, version, out string) 
 
 // lean returns the flags that trade speed for size: without inlining, arm's
 // binary is 0.5 MB smaller (0.2 MB as xz). The arithmetic of handshakes, which
-// would be four times slower, the codec and the runtime keep it.
+// would be four times slower, the codec and the runtime keep it. HTTP/2, which
+// paho's import of net/http would link, is left out.
 func lean() []string {
-	flags := []string{"-gcflags=all=-l"}
+	flags := []string{"-tags=nethttpomithttp2", "-gcflags=all=-l"}
 	for _, hot := range []string{
 		"livebox-agent/uplink/wire",
 		"crypto/internal/fips140/nistec/...",

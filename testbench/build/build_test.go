@@ -1,6 +1,7 @@
 package build
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -69,6 +70,43 @@ func TestTwoBuildsGiveTheSameBytes(t *testing.T) {
 	}
 	if err := CheckStatic(out); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestReleaseLeavesOutWhatNobodyCalls: what is imported need not be linked, and
+// one call brings all of it back.
+func TestReleaseLeavesOutWhatNobodyCalls(t *testing.T) {
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := Lookup("armv7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), target.File())
+	if err := Agent(t.Context(), root, target, out); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The table of functions stays in a stripped binary.
+	linked := func(function string) bool { return bytes.Contains(program, []byte("\x00"+function+"\x00")) }
+	if !linked("crypto/tls.(*Conn).clientHandshake") {
+		t.Fatal("the table of functions was not found")
+	}
+	for _, function := range []string{
+		"net/http.(*Client).do", "net/http.(*Transport).RoundTrip", "net/http.ReadResponse",
+		"net/http.(*Server).Serve", "net/http.(*http2Framer).ReadFrame", "compress/gzip.NewReader",
+		"golang.org/x/net/proxy.SOCKS5", "github.com/gorilla/websocket.(*Dialer).DialContext",
+		"golang.org/x/sys/unix.anyToSockaddr", "regexp.Compile", "text/template.New",
+		"reflect.Value.MethodByName", // with it the linker keeps every method
+	} {
+		if linked(function) {
+			t.Errorf("%s is linked", function)
+		}
 	}
 }
 

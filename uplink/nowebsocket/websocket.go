@@ -5,8 +5,8 @@
 // The agent reaches its broker over a connection of its own making, TLS or TCP.
 // paho would only open a WebSocket for an address that starts with ws:, which
 // the configuration refuses, but the linker cannot know that. It would keep
-// gorilla/websocket, and through it the client of net/http: 0.6 MB of a binary
-// that has to fit beside a firmware.
+// gorilla/websocket, and through it much of net/http: 0.2 MB of a binary that has
+// to fit beside a firmware.
 //
 // A later version of one of the libraries may want more of the API. It then
 // does not compile, and what it wants is added here in the same way.

@@ -191,10 +191,7 @@ func (h *head) add(field string, f *framing) error {
 func (h *head) frame(f framing) error {
 	h.last = f.end || f.old && !f.keep
 	h.length = f.length
-	switch {
-	case h.status < statusOK, h.status == statusNoContent, h.status == statusNotModified:
-		h.length = 0
-	case len(f.encodings) > 0:
+	if len(f.encodings) > 0 {
 		if f.old || len(f.encodings) > 1 || !strings.EqualFold(f.encodings[0], "chunked") {
 			return malformed("transfer encoding %q", clip(strings.Join(f.encodings, ", ")))
 		}
@@ -202,7 +199,11 @@ func (h *head) frame(f framing) error {
 		// end than this.
 		h.last = h.last || f.length >= 0
 		h.chunked, h.length = true, -1
-	case f.length < 0:
+	}
+	switch {
+	case h.status < statusOK, h.status == statusNoContent, h.status == statusNotModified:
+		h.chunked, h.length = false, 0
+	case h.length < 0 && !h.chunked:
 		h.last = true
 	}
 	return nil

@@ -29,6 +29,8 @@ type sensor struct {
 	instance string
 	radio    bool
 	value    file
+	// folder and stem are where its files are and what they begin with.
+	folder, stem string
 	// fault is the file that says whether the sensor is broken; nil where
 	// there is none.
 	fault file
@@ -198,7 +200,7 @@ func (d *discovery) open(s *sensor, folder, stem string, choices ...string) {
 		d.note(err)
 		return
 	}
-	s.value = value
+	s.value, s.folder, s.stem = value, folder, stem
 	if fault, err := sysfs.Open(d.root, filepath.Join(folder, stem+"_fault")); err == nil {
 		s.fault = fault
 	}

@@ -1,5 +1,6 @@
 // Package sensors reads the box's own sensors, of the kernel's hwmon and
-// thermal classes: the source sensors.
+// thermal classes: the source sensors. Of the alarms that chips raise by
+// themselves it has the source alarms, and the watcher rails.
 //
 // # What is promised
 //
@@ -12,6 +13,8 @@
 //   - Every sensor has a name of its own, which it keeps during the run.
 //   - No name holds a hardware address.
 //   - A steady round allocates nothing.
+//   - An alarm that is raised and gone between two rounds of the source is told
+//     where the chip keeps it until it is read or says that it changes.
 //
 // # Names
 //
@@ -21,6 +24,16 @@
 // its device in it: "lm75@1-0049 temp1". Values are in the kernel's units,
 // which are the catalogue's: millidegrees Celsius, millivolts, milliamperes,
 // microwatts and revolutions a minute.
+//
+// # Alarms
+//
+// A chip compares the voltages of its rails with their limits many times a
+// second and raises an alarm of its own (in1_min_alarm, in1_lcrit_alarm, …);
+// some keep the extremes (in1_lowest, in1_highest). Many forget an alarm when
+// it is read, so all are read in one place. Where the driver says that an alarm
+// changes (hwmon_notify_event) it is told at once, else within ten seconds. An
+// alarm found raised at the start is told. One that does not say in which
+// direction the rail left its band counts as a dip.
 //
 // # Why an own reader
 //

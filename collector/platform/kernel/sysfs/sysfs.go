@@ -7,6 +7,8 @@
 //   - A file that is absent, or whose device went away, is fs.ErrNotExist.
 //   - What is not one whole value of the kind asked for is an error that
 //     names the file, never a guess.
+//   - A wait for a change ends when its time is over and when its context is
+//     done.
 //   - No name leads out of the root directory that the caller gave.
 package sysfs
 

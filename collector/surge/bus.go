@@ -2,7 +2,6 @@ package surge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -58,7 +57,7 @@ func askSysbus(ctx context.Context, bus Sysbus, b *sample.Batch) error {
 	if logErr == nil {
 		logErr = decodeLog(n, b)
 	}
-	err = errors.Join(err, logErr)
+	err = worse(err, logErr)
 	if len(b.Readings) > before || err == nil || ctx.Err() != nil {
 		return err
 	}
@@ -240,7 +239,7 @@ func decodeModel(n tree.Node, b *sample.Batch) error {
 	if reason, ok := modelReason(words, cycle); ok {
 		b.Add(catalogue.RestartReason, ofBox, reason)
 	}
-	return errors.Join(err, check.Err())
+	return worse(err, check.Err())
 }
 
 // modelReason says what the words of a BootReason mean. The boot cycle, Cold or

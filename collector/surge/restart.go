@@ -147,31 +147,56 @@ func (s *Restarts) Describe() collector.Description {
 func (s *Restarts) Collect(ctx context.Context, b *sample.Batch) error {
 	before := len(b.Readings)
 	var reasons []string
-	var failure, refused error
+	var worst error
 	for _, t := range s.tellers {
 		err := t.ask(ctx, b)
-		switch {
-		case err == nil:
-			continue
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return ctx.Err()
-		case errors.Is(err, collector.ErrNoData):
-		case errors.Is(err, collector.ErrRefused):
-			refused = err
-		default:
-			failure = err
 		}
-		reasons = append(reasons, t.name+": "+short(err))
+		if err != nil {
+			reasons = append(reasons, t.name+": "+short(err))
+		}
+		worst = worse(worst, err)
 	}
-	switch {
-	case failure != nil:
-		return failure
-	case len(reasons) == 0:
+	if rank(worst) == failed {
+		return worst
+	}
+	if worst == nil {
 		return nil
-	case refused != nil && len(b.Readings) == before:
-		return &reasonsError{collector.ErrRefused, reasons}
 	}
-	return &reasonsError{collector.ErrNoData, reasons}
+	kind := collector.ErrNoData
+	if rank(worst) == refused && len(b.Readings) == before {
+		kind = collector.ErrRefused
+	}
+	return &reasonsError{kind, reasons}
+}
+
+// The ranks of errors, by what they mean for who asked.
+const (
+	absent = iota + 1
+	refused
+	failed
+)
+
+func rank(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, collector.ErrNoData):
+		return absent
+	case errors.Is(err, collector.ErrRefused):
+		return refused
+	}
+	return failed
+}
+
+// worse returns the error of the two that has the higher rank, the first of
+// equals: joined, an absence would hide a failure.
+func worse(a, b error) error {
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
 }
 
 // A reasonsError says what was not there. The reasons have the kind's words in

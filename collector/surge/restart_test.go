@@ -55,7 +55,7 @@ func ask(t *testing.T, s collector.Source) ([]string, error) {
 		if !ok || !slices.Contains(s.Describe().Metrics, r.Metric) {
 			t.Errorf("reading of metric %d, which the source does not announce", r.Metric)
 		}
-		got = append(got, strings.TrimSpace(r.Instance+" "+m.Name[strings.LastIndexByte(m.Name, '.')+1:]+" "+m.Format(r.Value)))
+		got = append(got, strings.TrimSpace(r.Instance+" "+strings.TrimPrefix(m.Name[strings.LastIndexByte(m.Name, '.')+1:], catalogue.VendorPrefix)+" "+m.Format(r.Value)))
 	}
 	slices.Sort(got)
 	return got, err

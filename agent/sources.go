@@ -49,25 +49,30 @@ type Env struct {
 	Ubus string
 	// Ports are interfaces that count as ports although software makes them.
 	Ports []string
+	// Protection are the contacts of surge protection devices (surge.Config).
+	Protection []string
+	// Since is the time since boot before which messages of the kernel are
+	// counted and not told.
+	Since time.Duration
+	// Sys and Dev are where sysfs is and where the devices are, for boxes that
+	// are emulated; empty means /sys and /dev.
+	Sys, Dev string
 }
 
-// ThisBox returns all that the agent knows to ask a box.
+// Sources returns every source that the agent knows.
+func Sources(e Env) []collector.Source { return ThisBox(e).Sources }
+
+// ThisBox returns all that the agent knows to ask a box, and to hear from it.
+// Each finds out by itself what this box has: the kernel's own interfaces first
+// where they tell more, then the bus of the box's software. Those that the box
+// does not have say so when they are asked.
 func ThisBox(e Env) Box {
-	return Box{Sources: Sources(e), Watchers: []collector.Watcher{
-		netdev.NewLinks(netdev.Config{Ports: e.Ports}),
-		surge.NewKernel(surge.Config{}),
-	}}
-}
-
-// Sources returns every source that the agent knows. Each finds out by itself
-// what this box has: the kernel's own interfaces first where they tell more,
-// then the bus of the box's software. Those that the box does not have say so
-// when they are asked.
-func Sources(e Env) []collector.Source {
 	// Each source has a connection of its own: one that hangs holds up no other.
 	bus := func() *ubus.Conn { return ubus.Dial(e.Ubus) }
 	l := dsl.Config{Ubus: bus()}
-	o := optics.Config{}
+	o := optics.Config{Sys: e.Sys}
+	ports := netdev.Config{Sys: e.Sys, Ports: e.Ports}
+	power := surge.Config{Sys: e.Sys, Dev: e.Dev, Model: bus(), Since: e.Since, Protection: e.Protection}
 	w := wan.Config{Ubus: bus()}
 	radios := []collector.Source{wifi.NewRadios(wifi.Dial)}
 	stations := []collector.Source{wifi.NewStations(wifi.Dial, e.Pseudonym)}
@@ -77,7 +82,7 @@ func Sources(e Env) []collector.Source {
 		if err != nil {
 			panic("BUG: a configuration of sysbus that was not checked: " + err.Error())
 		}
-		l.Sysbus, o.Sysbus, w.Sysbus = box, box, box
+		l.Sysbus, o.Sysbus, w.Sysbus, power.Sysbus = box, box, box, box
 		o.Box = func(ctx context.Context) optics.Box {
 			b, err := box.Box(ctx)
 			if err != nil {
@@ -92,18 +97,41 @@ func Sources(e Env) []collector.Source {
 	}
 	radios = append(radios, wifi.NewPrplRadios(bus()), wifi.NewIwinfoRadios(bus()))
 	stations = append(stations, wifi.NewPrplStations(bus(), e.Pseudonym), wifi.NewIwinfoStations(bus(), e.Pseudonym))
-	return append([]collector.Source{
-		vitals.NewSystem(e.StateDir),
-		vitals.NewLoad(""),
-		sensors.New("", optics.Owns),
-		netdev.NewPorts(netdev.Config{}),
-		netdev.NewTraffic(netdev.Config{}),
-		dsl.New(l),
-		optics.New(o),
-		wan.New(w),
-		collector.NewFirst(radios...),
-		collector.NewFirst(stations...),
-	}, more...)
+	alarms := sensors.NewAlarms(e.Sys, nil, optics.Owns)
+	b := Box{
+		Sources: append([]collector.Source{
+			vitals.NewSystem(e.StateDir),
+			vitals.NewLoad(""),
+			sensors.New(e.Sys, optics.Owns),
+			alarms,
+			netdev.NewPorts(ports),
+			netdev.NewTraffic(ports),
+			dsl.New(l),
+			optics.New(o),
+			wan.New(w),
+			collector.NewFirst(radios...),
+			collector.NewFirst(stations...),
+		}, append(more, surge.Sources(power)...)...),
+		Watchers: []collector.Watcher{netdev.NewLinks(ports)},
+		Restart:  func(ctx context.Context) ([]sample.Sign, []string) { return surge.Restart(ctx, power) },
+	}
+	for _, s := range b.Sources {
+		if w, ok := s.(collector.Watcher); ok {
+			b.Watchers = append(b.Watchers, w)
+		}
+	}
+	return b
+}
+
+// heardSince is the time since boot before which the kernel's messages are
+// history: all of them, but for those after a restart that nobody had asked
+// for.
+func (a *Agent) heardSince() time.Duration {
+	start := a.clock.Start()
+	if start.SameBoot || start.PreviousEnd == clock.EndClean || start.PreviousEnd == clock.EndFirst {
+		return a.clock.Mono()
+	}
+	return 0
 }
 
 // SourceNames returns the names of all sources that any box may have.

@@ -32,11 +32,6 @@ func Decoders() []platform.Decoder {
 			Decode:  func(n tree.Node, _ platform.Hint, b *sample.Batch) error { return decodeLog(n, b) },
 		},
 		{
-			Name: "restarts.device", Platform: platform.Sysbus, Object: "DeviceInfo", Method: "get",
-			Metrics: []catalogue.ID{catalogue.Restarts},
-			Decode:  func(n tree.Node, _ platform.Hint, b *sample.Batch) error { return decodeDevice(n, b) },
-		},
-		{
 			Name: "restarts.model", Platform: platform.OpenWrt, Object: "Reboot", Method: "_get",
 			Metrics: []catalogue.ID{
 				catalogue.RestartReason, catalogue.Restarts, catalogue.WatchdogRestarts, catalogue.ColdRestarts, catalogue.WarmRestarts,
@@ -77,7 +72,8 @@ func decodeCounters(n tree.Node, b *sample.Batch) error {
 	})
 }
 
-// decodeDevice reads the number of restarts from the reply of DeviceInfo.get.
+// decodeDevice reads the number of restarts from the reply of DeviceInfo.get,
+// which is otherwise asked for what the box is.
 func decodeDevice(n tree.Node, b *sample.Batch) error {
 	return counters(n.Get("status"), "DeviceInfo", b, []counted{{"NumberOfReboots", catalogue.Restarts}})
 }

@@ -20,6 +20,7 @@ import (
 	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/collector/platform/tree"
 	"livebox-agent/collector/sample"
+	"livebox-agent/collector/surge"
 	"livebox-agent/collector/wan"
 	"livebox-agent/collector/wifi"
 )
@@ -54,7 +55,7 @@ type readings map[catalogue.ID]int64
 func (r readings) take(t *testing.T, n tree.Node, c captured, variant, box string) {
 	t.Helper()
 	read := false
-	for _, d := range slices.Concat(line.Decoders(), optics.Decoders(), wan.Decoders(), wifi.Decoders()) {
+	for _, d := range slices.Concat(line.Decoders(), optics.Decoders(), surge.Decoders(), wan.Decoders(), wifi.Decoders()) {
 		if !d.Matches(c.object, c.method, variant) {
 			continue
 		}

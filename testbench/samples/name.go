@@ -7,13 +7,14 @@ import (
 	"livebox-agent/collector/line"
 	"livebox-agent/collector/optics"
 	"livebox-agent/collector/platform"
+	"livebox-agent/collector/surge"
 	"livebox-agent/collector/wan"
 	"livebox-agent/collector/wifi"
 )
 
 // decoders returns all that read replies.
 func decoders() []platform.Decoder {
-	return slices.Concat(line.Decoders(), optics.Decoders(), wan.Decoders(), wifi.Decoders())
+	return slices.Concat(line.Decoders(), optics.Decoders(), surge.Decoders(), wan.Decoders(), wifi.Decoders())
 }
 
 // A call is what a file's name says of the reply in it.

@@ -15,6 +15,7 @@ import (
 	"livebox-agent/collector/platform"
 	"livebox-agent/collector/probe"
 	"livebox-agent/collector/sensors"
+	"livebox-agent/collector/surge"
 	"livebox-agent/collector/vitals"
 	"livebox-agent/collector/wifi"
 )
@@ -106,6 +107,8 @@ func kernelSources() ([]collector.Source, error) {
 	}
 	return []collector.Source{
 		vitals.NewSystem(""), vitals.NewLoad(""), sensors.New(""),
+		sensors.NewAlarms("", nil), surge.NewRestarts(surge.Config{}), surge.NewKernel(surge.Config{}),
+		surge.NewLightning(surge.Config{}), surge.NewProtection(surge.Config{}),
 		netdev.NewPorts(netdev.Config{}), netdev.NewTraffic(netdev.Config{}),
 		optics.New(optics.Config{}), wifi.NewRadios(wifi.Dial), wifi.NewStations(wifi.Dial, func([6]byte) string { return "" }),
 		active,
@@ -119,6 +122,7 @@ func busOnly() []catalogue.ID {
 	return []catalogue.ID{
 		catalogue.OpticState, catalogue.OpticMode, catalogue.OpticDownRate, catalogue.OpticUpRate,
 		catalogue.OpticRogueEvents, catalogue.StationNoise, catalogue.StationSNR,
+		catalogue.Restarts, catalogue.WatchdogRestarts, catalogue.ColdRestarts, catalogue.WarmRestarts, catalogue.VersionRestarts,
 	}
 }
 

@@ -65,6 +65,8 @@ type Box struct {
 	// radios or networks does not have of it.
 	radioShape, vapShape, stationShape, lacks *object
 
+	devices devices
+
 	// turn holds a token while nobody is served slowly.
 	turn chan struct{}
 

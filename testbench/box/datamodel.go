@@ -96,11 +96,15 @@ func (b *Box) modelReboots() ubus.Table {
 			warm++
 		}
 	}
+	cycle := "Warm"
+	if w.boots[len(w.boots)-1].reason == "POR" {
+		cycle = "Cold"
+	}
 	values := tab("Reboot.", tab(
 		"BootCounter", w.bootCounter, "ColdBootCount", w.bootCounter-warm, "MaximumNumberOfReboots", 10,
 		// The spelling of the real one.
 		"NumberOfReboots", len(w.boots), "WarmBootcount", warm, "WatchdogRebootCounter", w.watchdogs,
-		"X_PRPL-COM_CurrentBootCycle", "Cold",
+		"X_PRPL-COM_CurrentBootCycle", cycle,
 	))
 	for i, e := range w.boots {
 		reason := "Unknown"

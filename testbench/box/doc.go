@@ -19,6 +19,11 @@
 // number of 0.1 µW. Counters grow with the time that the Config's clock tells,
 // so that a test passes days in no time; a restart sets them to zero.
 //
+// What a surge does to a box is driven, not modelled: its mains fail, a link
+// goes, a strike is heard, the kernel complains. The log of reboots, the
+// watchdog, the crash records and the alarms of the supply tell of it as far
+// as each would know. None of the chips for it is known to be in a Livebox.
+//
 // # What is certain
 //
 // The keys, their types and most fixed texts of the large replies come from

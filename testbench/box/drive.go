@@ -121,34 +121,6 @@ func (b *Box) WAN(up bool) {
 // HoldUp is how long a box bridges a loss of power.
 const HoldUp = 20 * time.Millisecond
 
-// PowerDip takes the mains away for some time. What is longer than HoldUp
-// restarts the box, which could not say why it went down.
-func (b *Box) PowerDip(d time.Duration) {
-	if d > HoldUp {
-		b.restart("POR", "")
-	}
-}
-
-// Reboot restarts the box in order, as from its web page. The reason is what
-// it logs, such as "TR069 reboot"; an empty one is "GUI reboot".
-func (b *Box) Reboot(reason string) {
-	if reason == "" {
-		reason = "GUI reboot"
-	}
-	b.restart("NMC", reason)
-}
-
-// Crash lets the box's watchdog restart it.
-func (b *Box) Crash() { b.restart("Watchdog", "") }
-
-func (b *Box) restart(reason, shutdown string) {
-	w := b.at()
-	defer b.mu.Unlock()
-	w.restart(reason, shutdown)
-	b.forget()
-	b.log.Info("box restarts", "reason", reason, "shutdown_reason", shutdown)
-}
-
 // Slow makes the box answer getMIBs after d and everything else after a tenth
 // of that, one request at a time. 0 makes it quick. Real boxes need from 1 to
 // 25 seconds.

@@ -154,6 +154,9 @@ func (b *Box) deviceStatus(name string) ([]any, error) {
 
 // carrier says whether a port has a link.
 func (b *Box) carrier(name string) bool {
+	if s := b.world.power.ports[name]; s != nil && s.down {
+		return false
+	}
 	return b.world.serving() && (name != b.p.wanIntf || b.world.linkUp())
 }
 

@@ -22,6 +22,14 @@ const Commands = `  add [BAND [METRES [DOWN [UP]]]]
   dip DURATION     the mains fail for a moment, such as 300ms
   reboot [REASON]  an orderly restart
   crash            the watchdog restarts the box
+  watchdog         the same
+  panic            its kernel crashes, and leaves a record
+  rail VOLTS       set the supply, 12.05 by itself
+  port NAME up|down [MBITS]
+                   a port's link comes or goes
+  strike [KM]      the lightning sensor hears a strike, such as 5km
+  trip             the surge protection device works
+  kmsg TEXT        the kernel says something
   slow DURATION    answer getMIBs after this, such as 25s; one at a time
   misbehave [KIND] answer badly; without KIND, well again
   truth            print what is really so`
@@ -39,7 +47,7 @@ func (b *Box) Do(line string) (string, error) {
 		out, known = b.doLine(&a)
 	}
 	if !known {
-		known = b.doBox(&a)
+		known = b.doBox(&a) || b.doPower(&a)
 	}
 	switch {
 	case !known:
@@ -121,16 +129,8 @@ func (b *Box) doLine(a *arguments) (out string, known bool) {
 // doBox does what concerns the box itself.
 func (b *Box) doBox(a *arguments) (known bool) {
 	switch a.command {
-	case "dip":
-		if d := a.duration(); a.done() {
-			b.PowerDip(d)
-		}
 	case "reboot":
 		b.Reboot(strings.Join(a.words, " "))
-	case "crash":
-		if a.done() {
-			b.Crash()
-		}
 	case "slow":
 		if d := a.duration(); a.done() {
 			b.Slow(d)
@@ -150,6 +150,51 @@ func (b *Box) doBox(a *arguments) (known bool) {
 	return true
 }
 
+// doPower does what concerns the box's supply, its restarts, and what a surge
+// does.
+func (b *Box) doPower(a *arguments) (known bool) {
+	switch a.command {
+	case "dip":
+		if d := a.duration(); a.done() {
+			b.PowerDip(d)
+		}
+	case "crash", "watchdog":
+		if a.done() {
+			b.Crash()
+		}
+	case "panic":
+		if a.done() {
+			b.Panic()
+		}
+	case "rail":
+		if volts := a.number(railVolts); a.done() {
+			b.Rail(volts)
+		}
+	case "port":
+		name, state, mbits := a.text(""), a.text(""), a.number(0)
+		if state != "up" && state != "down" {
+			a.fail(fmt.Errorf("%q is neither up nor down", state))
+		}
+		if a.done() {
+			a.err = b.Port(name, state == "up", int(mbits))
+		}
+	case "strike":
+		a.trim("km")
+		if kilometres := a.number(5); a.done() {
+			a.err = b.Strike(kilometres)
+		}
+	case "trip":
+		if a.done() {
+			b.Trip()
+		}
+	case "kmsg":
+		b.KernelSays(strings.Join(a.words, " "))
+	default:
+		return false
+	}
+	return true
+}
+
 // arguments are the words of a command; err is what is wrong with them.
 type arguments struct {
 	command string
@@ -160,6 +205,13 @@ type arguments struct {
 func (a *arguments) fail(err error) {
 	if a.err == nil {
 		a.err = err
+	}
+}
+
+// trim takes a unit from the end of the next word.
+func (a *arguments) trim(unit string) {
+	if len(a.words) > 0 {
+		a.words[0] = strings.TrimSuffix(a.words[0], unit)
 	}
 }
 

@@ -11,8 +11,9 @@ import (
 )
 
 // WriteTree writes what the box's kernel shows at this moment into dir: the
-// folders sys (class/net, class/thermal, and class/hwmon with the optical
-// module where it is in a cage) and proc. Files that are there are
+// folders sys (class/net, class/thermal, class/watchdog, fs/pstore, a lightning
+// sensor, the contact of a protection device, and class/hwmon with the supply,
+// and the optical module where it is in a cage) and proc. Files that are there are
 // overwritten in place, so that who has them open sees the new values.
 func (b *Box) WriteTree(dir string) error {
 	w := b.at()
@@ -22,6 +23,9 @@ func (b *Box) WriteTree(dir string) error {
 		b.writeInterface(&t, name)
 	}
 	for i, r := range b.p.radios {
+		for _, vap := range r.vaps {
+			t.file("sys/class/net/"+vap+"/phy80211/index", fmt.Sprint(i))
+		}
 		if r.celsius == noCelsius || r.celsius == 0 {
 			continue
 		}
@@ -35,6 +39,7 @@ func (b *Box) WriteTree(dir string) error {
 	if b.p.openwrt && b.p.wan == wanEth {
 		b.writeModule(&t)
 	}
+	b.writePower(&t)
 	b.writeProc(&t)
 	return errors.Join(t.errs...)
 }
@@ -56,6 +61,28 @@ func (t *treeWriter) file(name, content string) {
 	}
 }
 
+// once writes a file that is not there: the agent writes to some.
+func (t *treeWriter) once(name, content string) {
+	if _, err := os.Stat(filepath.Join(t.dir, filepath.FromSlash(name))); err != nil {
+		t.file(name, content)
+	}
+}
+
+// crashes makes the folder with so many records of crashes, and no other file.
+func (t *treeWriter) crashes(folder string, count int) {
+	names, err := filepath.Glob(filepath.Join(t.dir, filepath.FromSlash(folder), "dmesg-ramoops-*"))
+	for _, name := range names {
+		err = errors.Join(err, os.Remove(name))
+	}
+	if err != nil {
+		t.errs = append(t.errs, err)
+	}
+	for i := range count {
+		t.file(fmt.Sprintf("%s/dmesg-ramoops-%d", folder, i), fmt.Sprintf("Panic#%d Part1\n<0>Kernel panic - not syncing: Fatal exception", i+1))
+	}
+	t.file(folder+"/console-ramoops-0", "<6>reboot: Restarting system")
+}
+
 func (b *Box) writeInterface(t *treeWriter, name string) {
 	w := b.world
 	folder := "sys/class/net/" + name + "/"
@@ -64,13 +91,18 @@ func (b *Box) writeInterface(t *treeWriter, name string) {
 	if name == b.p.wanIntf {
 		downs = w.line.retrains
 	}
-	state, bit, speed := "up", "1", "1000"
+	if s := w.power.ports[name]; s != nil {
+		downs = s.downs
+	}
+	ups := 1 + downs
+	state, bit, speed := "up", "1", fmt.Sprint(w.power.ports[name].speed())
 	if !carrier {
 		state, bit, speed = "down", "0", "-1"
+		ups = max(ups-1, 0)
 	}
 	for file, content := range map[string]string{
-		"operstate": state, "carrier": bit, "carrier_changes": fmt.Sprint(1 + 2*downs),
-		"carrier_up_count": fmt.Sprint(1 + downs), "carrier_down_count": fmt.Sprint(downs),
+		"operstate": state, "carrier": bit, "carrier_changes": fmt.Sprint(ups + downs),
+		"carrier_up_count": fmt.Sprint(ups), "carrier_down_count": fmt.Sprint(downs),
 		"address": strings.ToLower(b.mac(1)), "mtu": "1500", "speed": speed, "duplex": "full",
 	} {
 		t.file(folder+file, content)

@@ -60,6 +60,7 @@ type world struct {
 	down, up float64
 	line     dsl
 	fibre    fibre
+	power    power
 	wanOff   bool
 	wanSince time.Duration
 	wanWasUp bool
@@ -97,6 +98,7 @@ func newWorld(p *personality, c Config) *world {
 	}
 	w.line = newDSL(p, w.booted)
 	w.fibre = newFibre(p)
+	w.power = newPower()
 	w.wanWasUp = true
 	for i := range c.Stations {
 		w.join(w.someStation(i))
@@ -269,7 +271,7 @@ func (w *world) restart(reason, shutdown string) {
 		w.boots = w.boots[len(w.boots)-10:]
 	}
 	w.bootCounter++
-	if reason == "Watchdog" {
+	if reason == "Watchdog" || reason == "Oops" {
 		w.watchdogs++
 	}
 	for _, t := range w.traffic {

@@ -53,6 +53,7 @@ func cmdBox(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
 	slow := fs.Duration("slow", 0, "how long getMIBs takes, at most 25s on real boxes")
 	bus := fs.String("ubus", "", "`path` of the bus's socket, of a router")
 	tree := fs.String("tree", "", "`directory` to write the kernel's files sys and proc into, every second")
+	dev := fs.String("dev", "", "`directory` to make the box's devices in: kmsg and the lightning sensor")
 	if err := parse(fs, args, 0); err != nil {
 		return err
 	}
@@ -74,6 +75,13 @@ func cmdBox(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
 		}
 		defer server.Close()
 		fmt.Fprintf(e.stdout, "%s on the bus %s\n", *model, *bus)
+	}
+	if *dev != "" {
+		stop, err := b.ServeDevices(*dev)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = stop() }()
 	}
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {

@@ -77,6 +77,7 @@ func ThisBox(e Env) Box {
 	radios := []collector.Source{wifi.NewRadios(wifi.Dial)}
 	stations := []collector.Source{wifi.NewStations(wifi.Dial, e.Pseudonym)}
 	var more []collector.Source
+	watchers := []collector.Watcher{netdev.NewLinks(ports)}
 	if e.Sysbus.URL != "" {
 		box, err := sysbus.New(e.Sysbus, sysbus.Options{Log: e.Log})
 		if err != nil {
@@ -94,6 +95,7 @@ func ThisBox(e Env) Box {
 		radios = append(radios, air.NewRadios())
 		stations = append(stations, air.NewStations(e.Pseudonym))
 		more = append(more, air.NewTemperatures())
+		watchers = append(watchers, changes{box, e.Hasten})
 	}
 	radios = append(radios, wifi.NewPrplRadios(bus()), wifi.NewIwinfoRadios(bus()))
 	stations = append(stations, wifi.NewPrplStations(bus(), e.Pseudonym), wifi.NewIwinfoStations(bus(), e.Pseudonym))
@@ -112,7 +114,7 @@ func ThisBox(e Env) Box {
 			collector.NewFirst(radios...),
 			collector.NewFirst(stations...),
 		}, append(more, surge.Sources(power)...)...),
-		Watchers: []collector.Watcher{netdev.NewLinks(ports)},
+		Watchers: watchers,
 		Restart:  func(ctx context.Context) ([]sample.Sign, []string) { return surge.Restart(ctx, power) },
 	}
 	for _, s := range b.Sources {
@@ -136,10 +138,8 @@ func (a *Agent) heardSince() time.Duration {
 
 // SourceNames returns the names of all sources that any box may have.
 func SourceNames() []string {
-	livebox := sysbus.DefaultConfig()
-	livebox.URL = "http://box"
 	var names []string
-	for _, s := range Sources(Env{Sysbus: livebox}) {
+	for _, s := range Sources(Env{Sysbus: sysbus.DefaultConfig()}) {
 		names = append(names, s.Describe().Name)
 	}
 	return names

@@ -72,7 +72,8 @@ func (s *Set) finish(e *entry, deliver func(string, Description, *sample.Batch))
 	s.conclude(e, v, reason)
 	switch v {
 	case verdictNoData, verdictRefused:
-		e.due = s.after(e, s.opt.Now()+s.opt.RetryAbsent)
+		now := s.opt.Now()
+		e.due = s.after(e, now+again(now, s.opt.RetryAbsent))
 		return v, reason
 	case verdictPanicked, verdictNotGranted:
 		return v, reason

@@ -23,6 +23,10 @@ const (
 	// unhurried is the shortest time between two rounds of a source that is
 	// hastened: a box that tells of every frame must not be asked for each.
 	unhurried = 2 * time.Second
+	// youth is the time after a boot in which parts of the box are still
+	// starting: what is absent then is asked for again after retryYoung.
+	youth      = 10 * time.Minute
+	retryYoung = time.Minute
 	// failingAfter is how many failures in a row make a source Failing: a
 	// single read that the kernel refuses says nothing about the box.
 	failingAfter = 3
@@ -46,7 +50,8 @@ type Options struct {
 	// asked when a round starts, so a change takes effect after that round.
 	Interval func(name string) time.Duration
 	// RetryAbsent is the time until a source is asked again that had no data
-	// or was refused; zero means ten minutes.
+	// or was refused; zero means ten minutes. It is a minute at most while the
+	// box is still starting.
 	RetryAbsent time.Duration
 }
 
@@ -223,6 +228,14 @@ func (s *Set) Hasten(names ...string) {
 		default: // as many are on their way as there are sources
 		}
 	}
+}
+
+// again returns how long after now what is absent is left alone.
+func again(now, retry time.Duration) time.Duration {
+	if now < youth {
+		return min(retry, retryYoung)
+	}
+	return retry
 }
 
 // bringForward makes a source due, unless it is soon anyhow.

@@ -44,7 +44,8 @@ type WatchOptions struct {
 	// catalogue.Essential alone.
 	Granted func(catalogue.Purpose) bool
 	// RetryAbsent is the time until a watcher is started again that had no data
-	// or was refused; zero means ten minutes.
+	// or was refused; zero means ten minutes. It is a minute at most while the
+	// box is still starting.
 	RetryAbsent time.Duration
 }
 
@@ -331,12 +332,12 @@ func (s *Watchers) conclude(ctx context.Context, e *watched, r result) time.Dura
 		e.failures = 0
 		st.NoData++
 		s.enterLocked(e, Absent, reason)
-		return s.opt.RetryAbsent
+		return again(s.opt.Now(), s.opt.RetryAbsent)
 	case errors.Is(r.err, ErrRefused):
 		e.failures = 0
 		st.Refused++
 		s.enterLocked(e, Refused, reason)
-		return s.opt.RetryAbsent
+		return again(s.opt.Now(), s.opt.RetryAbsent)
 	default:
 		st.Failed++
 	}

@@ -238,8 +238,8 @@ func TestAbsentAndRefusedWatchersAreStartedRarely(t *testing.T) {
 			}))
 			b.run(t, time.Hour)
 			b.state(t, tt.want, "open /dev/kmsg")
-			if st := b.all.Stats()[0]; st.NoData+st.Refused != 6 || st.Starts != 6 {
-				t.Errorf("%+v; want 6 starts in an hour", st)
+			if st := b.all.Stats()[0]; st.NoData+st.Refused != 15 || st.Starts != 15 {
+				t.Errorf("%+v; want 10 starts in the first ten minutes, 5 in the rest of an hour", st)
 			}
 		})
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"syscall"
 	"time"
 
 	"livebox-agent/collector"
@@ -41,6 +42,8 @@ type Client struct {
 	turn    chan struct{}
 	calls   *lane
 	session session
+	// known says that something there has answered as a Livebox does.
+	known bool
 	// refused says until when what was refused is not asked again.
 	refused map[string]time.Duration
 	// loginErr is why there is no session, if there should be one. It was
@@ -158,7 +161,20 @@ func (c *Client) call(ctx context.Context, r request) (tree.Node, error) {
 	}
 	delete(c.refused, key)
 	r.session = &c.session
-	return c.askTwice(ctx, key, r)
+	n, err := c.askTwice(ctx, key, r)
+	return n, c.absent(err)
+}
+
+// absent returns err, as collector.ErrNoData where nothing listens and nothing
+// ever did: this is no Livebox. The caller has the turn.
+func (c *Client) absent(err error) error {
+	switch _, fault := errors.AsType[*FaultError](err); {
+	case err == nil || fault:
+		c.known = true
+	case !c.known && errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no Livebox at %s: %w: %w", c.config.URL, collector.ErrNoData, err)
+	}
+	return err
 }
 
 // askTwice asks, and once more with a new session if the one there was is

@@ -35,8 +35,11 @@ type Config struct {
 	ContentType string `toml:"content_type"`
 }
 
-// DefaultConfig asks nothing until it is given a URL.
-func DefaultConfig() Config { return Config{User: "admin", ContentType: Bare} }
+// DefaultConfig asks the box that the program runs on. Where that is no Livebox,
+// calls say so by collector.ErrNoData.
+func DefaultConfig() Config {
+	return Config{URL: "http://127.0.0.1", User: "admin", ContentType: Bare}
+}
 
 // Validate reports every problem.
 func (c Config) Validate() error {

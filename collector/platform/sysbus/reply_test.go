@@ -253,12 +253,20 @@ func TestABoxThatIsAway(t *testing.T) {
 		}
 	})
 	_, err := c.Call(t.Context(), "NMC", "get", nil)
-	if !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, collector.ErrNoData) {
-		t.Errorf("Call = %v; want the refused connection, which may be there again soon", err)
+	if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, collector.ErrNoData) {
+		t.Errorf("Call = %v; want no data: nothing has ever listened there", err)
 	}
 	away = false
 	if _, err := c.Call(t.Context(), "NMC", "get", nil); err != nil {
-		t.Errorf("after the box came back: %v", err)
+		t.Errorf("after the box came: %v", err)
+	}
+	away = true
+	if err := c.Close(); err != nil { // the connection that was kept
+		t.Fatal(err)
+	}
+	_, err = c.Call(t.Context(), "NMC", "get", nil)
+	if !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, collector.ErrNoData) {
+		t.Errorf("Call = %v; want the refused connection, which may be there again soon", err)
 	}
 }
 
@@ -355,7 +363,9 @@ func TestValidate(t *testing.T) {
 			t.Errorf("New = %v with url %q", c, url)
 		}
 	}
-	if c, err := sysbus.New(sysbus.DefaultConfig(), sysbus.Options{}); err == nil {
+	nowhere := sysbus.DefaultConfig()
+	nowhere.URL = ""
+	if c, err := sysbus.New(nowhere, sysbus.Options{}); err == nil {
 		t.Errorf("New = %v without a url", c)
 	}
 	if err := bad.Validate(); strings.Contains(err.Error(), secret) {

@@ -366,6 +366,7 @@ const (
 	SignKind_SIGN_PROTECTION_TRIPPED   SignKind = 30
 	SignKind_SIGN_KERNEL_MESSAGE       SignKind = 32
 	SignKind_SIGN_KERNEL_MESSAGES_LOST SignKind = 33
+	SignKind_SIGN_SIGNS_LOST           SignKind = 34
 	SignKind_SIGN_RESTARTED            SignKind = 40
 	SignKind_SIGN_RESET_CAUSE          SignKind = 41
 	SignKind_SIGN_CRASH_RECORD         SignKind = 42
@@ -401,6 +402,7 @@ var (
 		30: "SIGN_PROTECTION_TRIPPED",
 		32: "SIGN_KERNEL_MESSAGE",
 		33: "SIGN_KERNEL_MESSAGES_LOST",
+		34: "SIGN_SIGNS_LOST",
 		40: "SIGN_RESTARTED",
 		41: "SIGN_RESET_CAUSE",
 		42: "SIGN_CRASH_RECORD",
@@ -433,6 +435,7 @@ var (
 		"SIGN_PROTECTION_TRIPPED":   30,
 		"SIGN_KERNEL_MESSAGE":       32,
 		"SIGN_KERNEL_MESSAGES_LOST": 33,
+		"SIGN_SIGNS_LOST":           34,
 		"SIGN_RESTARTED":            40,
 		"SIGN_RESET_CAUSE":          41,
 		"SIGN_CRASH_RECORD":         42,
@@ -1956,7 +1959,7 @@ const file_telemetry_proto_rawDesc = "" +
 	"\x12\x15\n" +
 	"\x11EVENT_ASSOCIATION\x10\v\x12\x11\n" +
 	"\rEVENT_THERMAL\x10\f\x12\x13\n" +
-	"\x0fEVENT_RECORDING\x10\r*\x92\x05\n" +
+	"\x0fEVENT_RECORDING\x10\r*\xa7\x05\n" +
 	"\bSignKind\x12\x14\n" +
 	"\x10SIGN_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSIGN_PORT_DOWN\x10\x01\x12\x10\n" +
@@ -1983,7 +1986,8 @@ const file_telemetry_proto_rawDesc = "" +
 	"\vSIGN_STRIKE\x10\x1d\x12\x1b\n" +
 	"\x17SIGN_PROTECTION_TRIPPED\x10\x1e\x12\x17\n" +
 	"\x13SIGN_KERNEL_MESSAGE\x10 \x12\x1d\n" +
-	"\x19SIGN_KERNEL_MESSAGES_LOST\x10!\x12\x12\n" +
+	"\x19SIGN_KERNEL_MESSAGES_LOST\x10!\x12\x13\n" +
+	"\x0fSIGN_SIGNS_LOST\x10\"\x12\x12\n" +
 	"\x0eSIGN_RESTARTED\x10(\x12\x14\n" +
 	"\x10SIGN_RESET_CAUSE\x10)\x12\x15\n" +
 	"\x11SIGN_CRASH_RECORD\x10*\x12\x16\n" +

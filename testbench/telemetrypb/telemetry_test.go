@@ -173,6 +173,29 @@ func TestEnumerationsAgree(t *testing.T) {
 	}
 }
 
+// TestEverySignIsInTheContract: what a watcher or a detector can tell has a
+// value in telemetry.proto and is explained in SPEC.md.
+func TestEverySignIsInTheContract(t *testing.T) {
+	spec, err := os.ReadFile("../../uplink/wire/SPEC.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range sample.SignKind(1 << 10) {
+		name := k.String()
+		if strings.HasPrefix(name, "sign(") {
+			continue
+		}
+		if v := telemetrypb.SignKind(0).Descriptor().Values().ByNumber(protoreflect.EnumNumber(k)); v == nil {
+			t.Errorf("telemetry.proto has no sign %d, %s", k, name)
+		}
+		upper := strings.ToUpper(name)
+		tail := upper[strings.LastIndexByte(upper, '_')+1:]
+		if !strings.Contains(string(spec), "`"+upper+"`") && !strings.Contains(string(spec), "`_"+tail+"`") {
+			t.Errorf("SPEC.md says nothing of %s", upper)
+		}
+	}
+}
+
 // TestGeneratedCodeIsOfTheProto compares the descriptor in the generated code
 // with what protoc makes of telemetry.proto.
 func TestGeneratedCodeIsOfTheProto(t *testing.T) {

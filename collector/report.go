@@ -128,7 +128,9 @@ func (s *Set) Capabilities() []Capability {
 				c.Metrics = append(c.Metrics, id)
 			}
 		}
-		sort.Slice(c.Metrics, func(i, j int) bool { return c.Metrics[i] < c.Metrics[j] })
+		// slices.Sort would be linked for this type alone.
+		ascending := func(i, j int) bool { return c.Metrics[i] < c.Metrics[j] }
+		sort.Slice(c.Metrics, ascending)
 		caps = append(caps, c)
 	}
 	return caps

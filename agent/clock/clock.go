@@ -8,6 +8,10 @@
 //   - A wall clock that steps moves one number, the wall time of the kernel's
 //     boot, and nothing that was measured.
 //   - What was learnt of earlier boots is kept for the reports that they left.
+//   - The wall time of a boot comes with the times between which the clock was
+//     seen synchronised and that time held.
+//   - A kernel on which monotonic time does not move as slept is found before
+//     anything is measured.
 //   - A state directory that cannot be read or written costs the count and the
 //     earlier boots, never the start.
 package clock
@@ -21,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"sync"
 	"time"
@@ -39,9 +44,21 @@ const (
 	fileName = "runs"
 	// keptBoots bounds how many earlier boots are remembered.
 	keptBoots = 64
-	// settle is how far the wall time of the boot may move before it is worth
-	// a write to flash.
-	settle = 2 * time.Second
+	// steady is how far the wall time of the boot may move between the first
+	// synchronisation of a span and the last. Slewing moves it not at all, since
+	// it slews the time since boot alike; a step moves it.
+	steady = 250 * time.Millisecond
+	// aged is how much longer the clock must have been synchronised than flash
+	// says for that to be worth a write: no more than what a span reaches
+	// beyond its end, so that a loss of power costs no report its place.
+	aged = wire.ReachAfter
+	// maxError is the kernel's bound on the error of its clock from which on
+	// the agent believes it no longer. The kernel adds 500 ppm, hence it is
+	// reached 2.2 h after a time daemon last spoke; the kernel itself waits for
+	// 16 s. Daemons that work speak each 1.1 h or more often.
+	maxError = 4 * time.Second
+	// together is how little time may pass while both clocks are read.
+	together = 2 * time.Millisecond
 )
 
 // record is how the file of runs is kept.
@@ -73,19 +90,20 @@ type Host struct {
 
 // Mono returns the time since the kernel booted, time in suspend included.
 func Mono() time.Duration {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
-		panic("BUG: no CLOCK_BOOTTIME: " + err.Error()) // every Linux since 2.6.39 has it
+	d, err := readBoot()
+	if err != nil {
+		panic("BUG: no CLOCK_BOOTTIME: " + err.Error()) // Check looks for it at the start
 	}
-	return time.Duration(ts.Nano())
+	return d
 }
 
 // synchronised asks the kernel's own flag, which time daemons clear
-// (adjtimex(2), STA_UNSYNC).
+// (adjtimex(2), STA_UNSYNC), and the bound on its error.
 func synchronised() bool {
 	var tx unix.Timex
 	state, err := unix.Adjtimex(&tx)
-	return err == nil && state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0
+	return err == nil && state != unix.TIME_ERROR && tx.Status&unix.STA_UNSYNC == 0 &&
+		time.Duration(tx.Maxerror)*time.Microsecond <= maxError
 }
 
 func bootID() ([]byte, error) { return os.ReadFile("/proc/sys/kernel/random/boot_id") }
@@ -127,6 +145,11 @@ type boot struct {
 	Kernel  uint32            `json:"kernel"`
 	Wall    int64             `json:"wall"` // at boot, Unix milliseconds
 	Quality wire.ClockQuality `json:"quality"`
+	// The span: when the clock was first and last seen synchronised, in
+	// milliseconds since boot, and what Wall was at first.
+	From   int64 `json:"from,omitempty"`
+	To     int64 `json:"to,omitempty"`
+	Anchor int64 `json:"anchor,omitempty"`
 }
 
 // Open starts a run: it reads the record of earlier runs in the state
@@ -239,11 +262,11 @@ func (c *Clock) write() error {
 // clock's whatever it said before, another's only as long as nothing better is
 // known, and not where it is before a time that has passed. Callers hold mu.
 func (c *Clock) observe() {
-	now, mono := c.host.Wall(), c.host.Mono()
-	quality := wire.ClockUnknown
-	switch at := now.UnixMilli(); {
+	now, mono, synced := c.host.both()
+	at, quality := now.UnixMilli(), wire.ClockUnknown
+	switch {
 	case at < Release.UnixMilli():
-	case c.host.Synchronised():
+	case synced:
 		quality = wire.ClockSynchronised
 		c.state.Floor = at
 	case at >= c.state.Floor:
@@ -253,11 +276,42 @@ func (c *Clock) observe() {
 	if quality < b.Quality {
 		return // what was once known is not unlearnt
 	}
+	again := b.Quality == wire.ClockSynchronised
 	b.Quality, b.Wall = quality, 0
 	if quality != wire.ClockUnknown {
 		b.Wall = now.Add(-mono).UnixMilli()
 	}
+	if quality != wire.ClockSynchronised {
+		return
+	}
+	if !again || abs(b.Wall-b.Anchor) > steady {
+		b.From, b.Anchor = mono.Milliseconds(), b.Wall
+	}
+	b.To = mono.Milliseconds()
 }
+
+// both reads the wall clock and the time since boot as of one instant, and
+// whether the clock is synchronised: only if it was so before and after, since
+// it may be stepped in between.
+func (h Host) both() (wall time.Time, mono time.Duration, synced bool) {
+	narrowest := time.Duration(math.MaxInt64)
+	for range 5 { // another program may run between the three
+		synchronised := h.Synchronised()
+		before := h.Mono()
+		now := h.Wall()
+		width := h.Mono() - before
+		synchronised = synchronised && h.Synchronised()
+		if width < narrowest {
+			narrowest, wall, mono, synced = width, now, before+width/2, synchronised
+		}
+		if width <= together {
+			break
+		}
+	}
+	return wall, mono, synced && narrowest <= steady
+}
+
+func abs(ms int64) time.Duration { return (time.Duration(ms) * time.Millisecond).Abs() }
 
 // Start says how this run began.
 func (c *Clock) Start() Start { return c.start }
@@ -293,19 +347,22 @@ func (b boot) clock() wire.Clock {
 	if b.Quality == wire.ClockUnknown {
 		return wire.Clock{}
 	}
-	return wire.Clock{WallAtBoot: time.UnixMilli(b.Wall), Quality: b.Quality}
+	return wire.Clock{
+		WallAtBoot: time.UnixMilli(b.Wall), Quality: b.Quality,
+		From: time.Duration(b.From) * time.Millisecond, To: time.Duration(b.To) * time.Millisecond,
+	}
 }
 
 // Keep writes what was learnt of this boot to flash, if it is worth a write:
-// the quality rose or the time of the boot moved. The agent calls it when
-// reports go to flash, so that they can be placed after a loss of power.
+// the quality rose, the time of the boot moved, or it held for an hour more.
+// The agent calls it when reports go to flash, so that they can be placed after
+// a loss of power.
 func (c *Clock) Keep() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.observe()
-	b := c.state.Boots[len(c.state.Boots)-1]
-	moved := time.Duration(b.Wall-c.said.Wall) * time.Millisecond
-	if b.Quality == c.said.Quality && moved.Abs() < settle {
+	b, said := c.state.Boots[len(c.state.Boots)-1], c.said
+	if b.Quality == said.Quality && b.From == said.From && abs(b.Wall-said.Wall) <= steady && abs(b.To-said.To) < aged {
 		return nil
 	}
 	return c.write()

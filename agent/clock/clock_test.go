@@ -104,13 +104,13 @@ func TestClockThatStepsMovesOneNumber(t *testing.T) {
 		t.Errorf("after a step by decades: %+v; want %+v", got, want)
 	}
 	b.synced, b.wall = true, noon.Add(-time.Minute)
-	if got, want := c.Now(), (wire.Clock{WallAtBoot: noon.Add(-2*time.Hour - time.Minute), Quality: wire.ClockSynchronised}); !same(got, want) {
+	if got, want := c.Now(), synced(noon.Add(-2*time.Hour-time.Minute), 2*time.Hour, 2*time.Hour); !same(got, want) {
 		t.Errorf("after synchronisation: %+v; want %+v", got, want)
 	}
 	b.wall = noon.Add(10 * 365 * 24 * time.Hour) // a time server that is wrong
 	c.Now()
 	b.wall = noon.Add(time.Minute)
-	if got, want := c.Now(), (wire.Clock{WallAtBoot: noon.Add(-2*time.Hour + time.Minute), Quality: wire.ClockSynchronised}); !same(got, want) {
+	if got, want := c.Now(), synced(noon.Add(-2*time.Hour+time.Minute), 2*time.Hour, 2*time.Hour); !same(got, want) {
 		t.Errorf("after the time server was put right: %+v; want %+v", got, want)
 	}
 	good := c.Now()
@@ -159,7 +159,7 @@ func TestEarlierBootsAreKept(t *testing.T) {
 	}
 	b.boot, b.mono, b.wall = "second", time.Second, noon.Add(24*time.Hour)
 	c = b.open(t, dir)
-	if got, want := c.At(first), (wire.Clock{WallAtBoot: noon, Quality: wire.ClockSynchronised}); !same(got, want) {
+	if got, want := c.At(first), synced(noon, time.Hour, time.Hour); !same(got, want) {
 		t.Errorf("At(earlier boot) = %+v; want %+v", got, want)
 	}
 	if got := c.At(first + 1); got.Quality != wire.ClockUnknown {
@@ -187,24 +187,95 @@ func TestKeepWritesOnlyWhatIsWorthIt(t *testing.T) {
 	}
 	old := time.Unix(1e9, 0)
 	for _, tt := range []struct {
-		name string
-		step time.Duration
-		want bool
+		name       string
+		pass, step time.Duration
+		want       bool
 	}{
-		{"nothing new", 0, false},
-		{"drift", settle / 2, false},
-		{"step", settle * 2, true},
+		{"nothing new", 0, 0, false},
+		{"minutes passed", aged / 2, 0, false},
+		{"an hour passed", aged / 2, 0, true},
+		{"nothing new again", 0, 0, false},
+		{"small step", 0, steady / 2, false},
+		{"step", 0, steady * 2, true},
 	} {
 		if err := os.Chtimes(filepath.Join(dir, fileName), old, old); err != nil {
 			t.Fatal(err)
 		}
-		b.wall = noon.Add(tt.step)
+		b.mono, b.wall = b.mono+tt.pass, b.wall.Add(tt.pass+tt.step)
 		if err := c.Keep(); err != nil {
 			t.Fatal(err)
 		}
 		if wrote := !mtime().Equal(old); wrote != tt.want {
 			t.Errorf("%s: written %v; want %v", tt.name, wrote, tt.want)
 		}
+	}
+}
+
+func TestSpanIsWhereTheClockWasSynchronisedAndSteady(t *testing.T) {
+	dir := t.TempDir()
+	b := &box{mono: time.Hour, wall: noon.Add(time.Hour), boot: "a"}
+	c := b.open(t, dir)
+	for _, tt := range []struct {
+		name       string
+		pass, step time.Duration // since the step before
+		synced     bool
+		restart    bool // of the agent
+		moved      time.Duration
+		from, to   time.Duration
+	}{
+		{"first synchronised", time.Hour, 0, true, false, 0, 2 * time.Hour, 2 * time.Hour},
+		{"an hour later", time.Hour, 0, true, false, 0, 2 * time.Hour, 3 * time.Hour},
+		{"stepped a little", time.Hour, steady, true, false, steady, 2 * time.Hour, 4 * time.Hour},
+		{"stepped a little more", time.Hour, steady, true, false, 2 * steady, 5 * time.Hour, 5 * time.Hour},
+		{"not synchronised", time.Hour, 0, false, false, 2 * steady, 5 * time.Hour, 5 * time.Hour},
+		{"synchronised again", time.Hour, 0, true, false, 2 * steady, 5 * time.Hour, 7 * time.Hour},
+		{"the agent started again", time.Hour, 0, false, true, 2 * steady, 5 * time.Hour, 7 * time.Hour},
+		{"and is synchronised", time.Hour, 0, true, false, 2 * steady, 5 * time.Hour, 9 * time.Hour},
+	} {
+		b.mono, b.wall, b.synced = b.mono+tt.pass, b.wall.Add(tt.pass+tt.step), tt.synced
+		if tt.restart {
+			if err := c.Keep(); err != nil {
+				t.Fatal(err)
+			}
+			c = b.open(t, dir)
+		}
+		if got, want := c.Now(), synced(noon.Add(tt.moved), tt.from, tt.to); !same(got, want) {
+			t.Errorf("%s: %+v; want %+v", tt.name, got, want)
+		}
+	}
+}
+
+// A program may lose the processor between the two clocks that it reads.
+func TestClocksAreReadAsOfOneInstant(t *testing.T) {
+	b := &box{mono: time.Hour, wall: noon, synced: true, boot: "a"}
+	h := b.host()
+	delays := []time.Duration{3 * time.Second, 40 * time.Millisecond, time.Millisecond, time.Minute}
+	h.Wall = func() time.Time {
+		now := b.wall
+		b.mono, b.wall = b.mono+delays[0], b.wall.Add(delays[0])
+		delays = delays[1:]
+		return now
+	}
+	wall, mono, synced := h.both()
+	if off := wall.Add(-mono).Sub(noon.Add(-time.Hour)).Abs(); off > together || !synced {
+		t.Errorf("off by %v, synchronised %v; want the closest pair", off, synced)
+	}
+	for range 5 {
+		delays = append(delays, time.Second)
+	}
+	if _, _, synced := h.both(); synced {
+		t.Error("a pair that is a second apart is believed")
+	}
+}
+
+// A clock that becomes synchronised while it is read may have been read before
+// it was stepped.
+func TestClockThatIsSteppedWhileReadIsNotSynchronised(t *testing.T) {
+	b := &box{mono: time.Hour, wall: noon, boot: "a"}
+	h := b.host()
+	h.Wall = func() time.Time { b.synced = true; return noon.Add(time.Hour) }
+	if _, _, synced := h.both(); synced {
+		t.Error("believed")
 	}
 }
 
@@ -255,4 +326,10 @@ func TestMonoMovesForward(t *testing.T) {
 	}
 }
 
-func same(a, b wire.Clock) bool { return a.Quality == b.Quality && a.WallAtBoot.Equal(b.WallAtBoot) }
+func same(a, b wire.Clock) bool {
+	return a.Quality == b.Quality && a.WallAtBoot.Equal(b.WallAtBoot) && a.From == b.From && a.To == b.To
+}
+
+func synced(boot time.Time, from, to time.Duration) wire.Clock {
+	return wire.Clock{WallAtBoot: boot, Quality: wire.ClockSynchronised, From: from, To: to}
+}

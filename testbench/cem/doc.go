@@ -16,6 +16,10 @@
 //     grant gets into the state; it is counted.
 //   - A box can change its own state only, and the memory that a box can make
 //     the CEM hold is bounded.
+//   - A reading is placed on the wall clock within a second of the truth, or
+//     not at all.
+//   - What is learnt of a boot's wall time, from whatever message, places what
+//     came before too.
 //   - A report that cannot be decoded is kept for inspection. It is
 //     acknowledged where the envelope says which report it is, since it is
 //     stored and would be no better the next time.

@@ -43,6 +43,7 @@ func (b *box) fold(m message) bool {
 		return false
 	}
 	run := b.run(r.GetRun().GetId(), r.GetRun().GetCounter(), r.GetRun().GetKernelBoot())
+	b.learn(run.kernelBoot, clockOf(&r), m.stored) // also from a report that comes again
 	l := &run.lanes[r.GetLane()-1]
 	added, room := l.add(r.GetSequence())
 	if !room {
@@ -100,10 +101,6 @@ func checkEnvelope(r *telemetrypb.Report, box, kind string) error {
 // foldSections takes the contents of a report that is new.
 func (b *box) foldSections(m message, r *telemetrypb.Report, run *run) {
 	stamp := Value{KernelBoot: run.kernelBoot, counter: run.counter, Received: m.stored}
-	var wallAtBoot time.Time
-	if r.GetClock() == telemetrypb.ClockQuality_CLOCK_SYNCHRONISED {
-		wallAtBoot = time.UnixMilli(r.GetWallAtBootMs()).UTC()
-	}
 	consent := wire.Consent{Purposes: r.GetConsent().GetPurposes()}
 	// A summary stands in for columns that are not there.
 	columns := make(map[telemetrypb.Purpose]bool)
@@ -116,7 +113,7 @@ func (b *box) foldSections(m message, r *telemetrypb.Report, run *run) {
 			b.totals.Violations++
 			continue
 		}
-		f := folding{box: b, purpose: catalogue.Purpose(s.GetPurpose()), stamp: stamp, wallAtBoot: wallAtBoot}
+		f := folding{box: b, purpose: catalogue.Purpose(s.GetPurpose()), stamp: stamp}
 		var err error
 		switch s.GetFidelity() {
 		case telemetrypb.Fidelity_FIDELITY_COLUMNS:
@@ -142,10 +139,9 @@ func (b *box) foldSections(m message, r *telemetrypb.Report, run *run) {
 
 // A folding is one section on its way into the state.
 type folding struct {
-	box        *box
-	purpose    catalogue.Purpose
-	stamp      Value // what all values of the report have in common
-	wallAtBoot time.Time
+	box     *box
+	purpose catalogue.Purpose
+	stamp   Value // what all values of the report have in common
 }
 
 func (f folding) columns(body []byte) error {
@@ -207,9 +203,6 @@ func (f folding) admit(id catalogue.ID) bool {
 func (f folding) set(id catalogue.ID, instance string, value int64, at time.Duration) {
 	v := f.stamp
 	v.Metric, v.Instance, v.Value, v.At = id, instance, value, at
-	if !f.wallAtBoot.IsZero() {
-		v.Wall = f.wallAtBoot.Add(at)
-	}
 	k := valueKey{id, instance}
 	old, ok := f.box.values[k]
 	switch {
@@ -256,7 +249,7 @@ func (f folding) event(body []byte, run *run) error {
 		}
 		f.box.losses = push(f.box.losses, l, maxLosses)
 	}
-	kept := Event{Run: run.id, Event: wire.Event{Type: e.Type, At: e.At}}
+	kept := Event{Run: run.id, KernelBoot: run.kernelBoot, Event: wire.Event{Type: e.Type, At: e.At}}
 	for _, a := range e.Attributes[:min(len(e.Attributes), maxAttributes)] {
 		kept.Attributes = append(kept.Attributes, wire.Attribute{Key: clip(a.Key), Value: clip(a.Value)})
 	}
@@ -288,6 +281,7 @@ func (b *box) foldStatus(m message) {
 		b.reject(m, fmt.Errorf("it says that it is of box %q", s.GetBox()))
 		return
 	}
+	b.learn(s.GetRun().GetKernelBoot(), clockOf(s), m.stored)
 	another := b.status.GetRun().GetId() != s.GetRun().GetId()
 	if s.GetOnline() && (!b.online || another) {
 		b.fresh = true
@@ -300,6 +294,24 @@ func (b *box) foldStatus(m message) {
 	if s.GetCleanStop() && s.GetRun().GetId() != 0 {
 		r := s.GetRun()
 		b.run(r.GetId(), r.GetCounter(), r.GetKernelBoot()).cleanStop = true
+	}
+}
+
+// clockOf returns the clock of a report or status.
+func clockOf(m interface {
+	GetClock() telemetrypb.ClockQuality
+	GetWallAtBootMs() int64
+	GetClockFromMs() uint64
+	GetClockToMs() uint64
+},
+) wire.Clock {
+	const longest = 100 * 365 * 24 * time.Hour / time.Millisecond
+	if max(m.GetClockFromMs(), m.GetClockToMs()) > uint64(longest) {
+		return wire.Clock{}
+	}
+	return wire.Clock{
+		WallAtBoot: time.UnixMilli(m.GetWallAtBootMs()), Quality: wire.ClockQuality(m.GetClock()),
+		From: millis(m.GetClockFromMs()), To: millis(m.GetClockToMs()),
 	}
 }
 

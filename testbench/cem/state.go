@@ -42,6 +42,8 @@ type BoxState struct {
 	Status *telemetrypb.Status
 	// Runs are the starts of the agent, as far as they are known, in order.
 	Runs []RunState
+	// Boots are the boots of which a wall time is known, or was thought to be.
+	Boots []BootState
 	// Values are the latest readings, in order of metric and instance.
 	Values []Value
 	// Losses are the last ranges that the box's ledger told.
@@ -142,8 +144,7 @@ type Value struct {
 	// At is when it was read, since the kernel's boot.
 	At         time.Duration
 	KernelBoot uint32
-	// Wall is when it was read by the box's clock; zero unless the box knows
-	// that its clock is synchronised.
+	// Wall is when it was read, within a second; zero where that cannot be told.
 	Wall time.Time
 	// Received is when the broker took the report.
 	Received time.Time
@@ -151,8 +152,8 @@ type Value struct {
 	counter uint32
 }
 
-// Age returns how old the reading is at now: exactly where the box's clock is
-// synchronised, else since it was received.
+// Age returns how old the reading is at now: to a second where it can be placed
+// on the wall clock, else since it was received.
 func (v Value) Age(now time.Time) time.Duration {
 	if !v.Wall.IsZero() {
 		return now.Sub(v.Wall)
@@ -163,7 +164,10 @@ func (v Value) Age(now time.Time) time.Duration {
 // An Event is something that happened on a box. Its attributes are shared and
 // must not be changed.
 type Event struct {
-	Run uint64
+	Run        uint64
+	KernelBoot uint32
+	// Wall is when it happened, within a second; zero where that cannot be told.
+	Wall time.Time
 	wire.Event
 }
 
@@ -210,6 +214,7 @@ type box struct {
 	fresh       bool // came online, nothing received since
 	status      *telemetrypb.Status
 	runs        map[uint64]*run
+	boots       map[uint32]*boot // by the kernel's boot
 	values      map[valueKey]Value
 	losses      []wire.Loss
 	events      []Event
@@ -219,7 +224,7 @@ type box struct {
 }
 
 func newBox(name string) *box {
-	return &box{name: name, runs: make(map[uint64]*run), values: make(map[valueKey]Value)}
+	return &box{name: name, runs: make(map[uint64]*run), boots: make(map[uint32]*boot), values: make(map[valueKey]Value)}
 }
 
 // run returns the run of that identity, made where it is new.
@@ -265,7 +270,12 @@ func (b *box) snapshot() BoxState {
 		Losses: slices.Clone(b.losses), Events: slices.Clone(b.events), Undecodable: slices.Clone(b.undecodable),
 		Values: make([]Value, 0, len(b.values)), Runs: make([]RunState, 0, len(b.runs)),
 	}
+	s.Boots = b.bootStates()
+	for i := range s.Events {
+		s.Events[i].Wall, _ = s.Place(s.Events[i].KernelBoot, s.Events[i].At)
+	}
 	for _, v := range b.values {
+		v.Wall, _ = s.Place(v.KernelBoot, v.At)
 		s.Values = append(s.Values, v)
 	}
 	slices.SortFunc(s.Values, func(x, y Value) int {

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -176,7 +177,7 @@ func PrintStatus(w io.Writer, b []byte) error {
 	p.line("box %s, %s, run %016x (start %d), kernel boot %08x", quote(s.Box), state, s.Run.ID, s.Run.Counter, s.Run.KernelBoot)
 	p.line("version %s, configuration %08x, catalogue %08x", quote(s.Version), s.Configuration, s.Catalogue)
 	p.line("consent policy %d: %s", s.Consent.PolicyVersion, granted(s.Consent))
-	p.line("kernel booted at %s, clock %s", at(s.Clock, 0), s.Clock.Quality)
+	p.line("kernel booted at %s, clock %s", cmp.Or(boot(s.Clock), "an unknown time"), s.Clock.Quality)
 	c := s.Counters
 	p.line("readings %d, reports %d, published %d, acknowledged %d, lost %d", c.Readings, c.Reports, c.Published, c.Acknowledged, c.Lost)
 	p.line("flash written %d bytes; buffered %d bytes in memory, %d on flash", c.FlashBytes, c.BufferedRAMBytes, c.BufferedFlashBytes)
@@ -207,10 +208,22 @@ func quote(s string) string {
 
 // at writes a time since boot, on the wall clock where that is known.
 func at(c wire.Clock, d time.Duration) string {
-	if c.Quality == wire.ClockUnknown {
+	wall, ok := c.Place(d)
+	if !ok {
 		return "boot+" + d.String()
 	}
-	return c.WallAtBoot.Add(d).UTC().Format("2006-01-02T15:04:05.000Z")
+	return wall.UTC().Format(milliseconds)
+}
+
+const milliseconds = "2006-01-02T15:04:05.000Z"
+
+// boot writes when the kernel booted: what a clock says that may have been seen
+// weeks later is good enough for people to read.
+func boot(c wire.Clock) string {
+	if c.Quality != wire.ClockSynchronised {
+		return ""
+	}
+	return c.WallAtBoot.UTC().Format(milliseconds)
 }
 
 func granted(c wire.Consent) string {

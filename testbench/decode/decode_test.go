@@ -68,7 +68,7 @@ func status() []byte {
 		Health:   []wire.Health{{Code: wire.HealthNotStored, Since: time.Minute, Detail: "no ack"}},
 		Losses:   []wire.Loss{{RunID: 0xabc, Lane: wire.Events, First: 1, Last: 1, Count: 1, Reason: wire.LostDamaged}},
 		Counters: wire.Counters{Readings: 1000, Reports: 10, Published: 9, Acknowledged: 8, Lost: 1, FlashBytes: 7, BufferedRAMBytes: 6, BufferedFlashBytes: 5},
-		Clock:    wire.Clock{WallAtBoot: time.UnixMilli(1_790_000_000_000), Quality: wire.ClockSynchronised},
+		Clock:    wire.Clock{WallAtBoot: time.UnixMilli(1_790_000_000_000), Quality: wire.ClockSynchronised, To: time.Hour},
 	})
 }
 
@@ -91,7 +91,7 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 func TestPrint(t *testing.T) {
-	known := wire.Clock{WallAtBoot: time.UnixMilli(1_790_000_000_000), Quality: wire.ClockSynchronised}
+	known := wire.Clock{WallAtBoot: time.UnixMilli(1_790_000_000_000), Quality: wire.ClockSynchronised, To: time.Hour}
 	for name, tt := range map[string]struct {
 		print   func(*bytes.Buffer) error
 		damaged bool

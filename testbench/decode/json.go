@@ -190,7 +190,7 @@ func PrintStatusJSON(w io.Writer, b []byte) error {
 		Box: s.Box, Online: s.Online, CleanStop: s.CleanStop, Run: toRun(s.Run), Version: s.Version,
 		Consent:   jsonConsent{s.Consent.PolicyVersion, granted(s.Consent)},
 		Catalogue: fmt.Sprintf("%08x", s.Catalogue), Configuration: fmt.Sprintf("%08x", s.Configuration),
-		Clock: s.Clock.Quality.String(), Boot: toTime(s.Clock, 0), Counters: jsonCounters(s.Counters),
+		Clock: s.Clock.Quality.String(), Boot: jsonTime{Wall: boot(s.Clock)}, Counters: jsonCounters(s.Counters),
 		Capabilities: []capability{}, Health: []health{}, Losses: toLosses(s.Losses),
 	}
 	for _, c := range s.Capabilities {
@@ -208,7 +208,7 @@ func toRun(r wire.Run) jsonRun {
 
 func toTime(c wire.Clock, d time.Duration) jsonTime {
 	t := jsonTime{BootMS: d.Milliseconds()}
-	if c.Quality != wire.ClockUnknown {
+	if _, ok := c.Place(d); ok {
 		t.Wall = at(c, d)
 	}
 	return t

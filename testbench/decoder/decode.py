@@ -317,7 +317,7 @@ CONSENT = {1: ("policy_version", UINT), 2: ("purposes", UINT)}
 SECTION = {1: ("purpose", UINT), 2: ("fidelity", UINT), 3: ("body", BYTES)}
 REPORT = {1: ("box", TEXT), 2: ("run", RUN), 3: ("lane", UINT), 4: ("sequence", UINT), 5: ("consent", CONSENT),
           6: ("catalogue", FIXED32), 7: ("opened_ms", UINT), 8: ("sealed_ms", UINT), 9: ("sections", [SECTION]),
-          10: ("wall_at_boot_ms", INT), 11: ("clock", UINT)}
+          10: ("wall_at_boot_ms", INT), 11: ("clock", UINT), 12: ("clock_from_ms", UINT), 13: ("clock_to_ms", UINT)}
 ATTRIBUTE = {1: ("key", TEXT), 2: ("value", TEXT)}
 LOSS = {1: ("run_id", FIXED64), 2: ("lane", UINT), 3: ("first", UINT), 4: ("last", UINT), 5: ("count", UINT), 6: ("reason", UINT)}
 EVIDENCE = {1: ("kind", UINT), 2: ("at_ms", UINT), 3: ("instance", TEXT), 4: ("metric", UINT), 5: ("before", SINT),
@@ -331,7 +331,7 @@ COUNTERS = {i + 1: (name, UINT) for i, name in enumerate((
 STATUS = {1: ("box", TEXT), 2: ("online", BOOL), 3: ("run", RUN), 4: ("version", TEXT), 5: ("consent", CONSENT),
           6: ("catalogue", FIXED32), 7: ("configuration", FIXED32), 8: ("capabilities", [CAPABILITY]), 9: ("health", [HEALTH]),
           10: ("losses", [LOSS]), 11: ("counters", COUNTERS), 12: ("wall_at_boot_ms", INT), 13: ("clock", UINT),
-          14: ("clean_stop", BOOL)}
+          14: ("clean_stop", BOOL), 15: ("clock_from_ms", UINT), 16: ("clock_to_ms", UINT)}
 RANGE = {1: ("first", UINT), 2: ("last", UINT)}
 LANE_ACK = {1: ("run_id", FIXED64), 2: ("lane", UINT), 3: ("contiguous", UINT), 4: ("ranges", [RANGE])}
 ACK = {1: ("lanes", [LANE_ACK]), 2: ("retry_after_s", UINT)}

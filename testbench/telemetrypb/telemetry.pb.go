@@ -78,9 +78,11 @@ type ClockQuality int32
 const (
 	// Nothing is known; wall_at_boot_ms is absent.
 	ClockQuality_CLOCK_UNKNOWN ClockQuality = 0
-	// The clock is not before a time that is known to have passed.
+	// The clock is not before a time that is known to have passed. Nothing may be
+	// placed by it.
 	ClockQuality_CLOCK_FLOOR ClockQuality = 1
-	// The kernel says that the clock is synchronised.
+	// The kernel said, from clock_from_ms to clock_to_ms, that the clock was
+	// synchronised.
 	ClockQuality_CLOCK_SYNCHRONISED ClockQuality = 2
 )
 
@@ -793,8 +795,12 @@ type Report struct {
 	Sections []*Section `protobuf:"bytes,9,rep,name=sections,proto3" json:"sections,omitempty"`
 	// Added when the report is published, not when it is sealed: Unix time, in
 	// milliseconds, of the kernel's boot.
-	WallAtBootMs  int64        `protobuf:"varint,10,opt,name=wall_at_boot_ms,json=wallAtBootMs,proto3" json:"wall_at_boot_ms,omitempty"`
-	Clock         ClockQuality `protobuf:"varint,11,opt,name=clock,proto3,enum=livebox.telemetry.v1.ClockQuality" json:"clock,omitempty"`
+	WallAtBootMs int64        `protobuf:"varint,10,opt,name=wall_at_boot_ms,json=wallAtBootMs,proto3" json:"wall_at_boot_ms,omitempty"`
+	Clock        ClockQuality `protobuf:"varint,11,opt,name=clock,proto3,enum=livebox.telemetry.v1.ClockQuality" json:"clock,omitempty"`
+	// The first and the last time, in milliseconds since the kernel booted, at
+	// which the clock was seen synchronised and wall_at_boot_ms held.
+	ClockFromMs   uint64 `protobuf:"varint,12,opt,name=clock_from_ms,json=clockFromMs,proto3" json:"clock_from_ms,omitempty"`
+	ClockToMs     uint64 `protobuf:"varint,13,opt,name=clock_to_ms,json=clockToMs,proto3" json:"clock_to_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -904,6 +910,20 @@ func (x *Report) GetClock() ClockQuality {
 		return x.Clock
 	}
 	return ClockQuality_CLOCK_UNKNOWN
+}
+
+func (x *Report) GetClockFromMs() uint64 {
+	if x != nil {
+		return x.ClockFromMs
+	}
+	return 0
+}
+
+func (x *Report) GetClockToMs() uint64 {
+	if x != nil {
+		return x.ClockToMs
+	}
+	return 0
 }
 
 // Evidence is one thing that was seen.
@@ -1491,7 +1511,9 @@ type Status struct {
 	WallAtBootMs  int64         `protobuf:"varint,12,opt,name=wall_at_boot_ms,json=wallAtBootMs,proto3" json:"wall_at_boot_ms,omitempty"`
 	Clock         ClockQuality  `protobuf:"varint,13,opt,name=clock,proto3,enum=livebox.telemetry.v1.ClockQuality" json:"clock,omitempty"`
 	// The agent was asked to end and everything is stored.
-	CleanStop     bool `protobuf:"varint,14,opt,name=clean_stop,json=cleanStop,proto3" json:"clean_stop,omitempty"`
+	CleanStop     bool   `protobuf:"varint,14,opt,name=clean_stop,json=cleanStop,proto3" json:"clean_stop,omitempty"`
+	ClockFromMs   uint64 `protobuf:"varint,15,opt,name=clock_from_ms,json=clockFromMs,proto3" json:"clock_from_ms,omitempty"`
+	ClockToMs     uint64 `protobuf:"varint,16,opt,name=clock_to_ms,json=clockToMs,proto3" json:"clock_to_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1622,6 +1644,20 @@ func (x *Status) GetCleanStop() bool {
 		return x.CleanStop
 	}
 	return false
+}
+
+func (x *Status) GetClockFromMs() uint64 {
+	if x != nil {
+		return x.ClockFromMs
+	}
+	return 0
+}
+
+func (x *Status) GetClockToMs() uint64 {
+	if x != nil {
+		return x.ClockToMs
+	}
+	return 0
 }
 
 type Range struct {
@@ -1817,7 +1853,7 @@ const file_telemetry_proto_rawDesc = "" +
 	"\aSection\x127\n" +
 	"\apurpose\x18\x01 \x01(\x0e2\x1d.livebox.telemetry.v1.PurposeR\apurpose\x12:\n" +
 	"\bfidelity\x18\x02 \x01(\x0e2\x1e.livebox.telemetry.v1.FidelityR\bfidelity\x12\x12\n" +
-	"\x04body\x18\x03 \x01(\fR\x04body\"\xc0\x03\n" +
+	"\x04body\x18\x03 \x01(\fR\x04body\"\x84\x04\n" +
 	"\x06Report\x12\x10\n" +
 	"\x03box\x18\x01 \x01(\tR\x03box\x12+\n" +
 	"\x03run\x18\x02 \x01(\v2\x19.livebox.telemetry.v1.RunR\x03run\x12.\n" +
@@ -1830,7 +1866,9 @@ const file_telemetry_proto_rawDesc = "" +
 	"\bsections\x18\t \x03(\v2\x1d.livebox.telemetry.v1.SectionR\bsections\x12%\n" +
 	"\x0fwall_at_boot_ms\x18\n" +
 	" \x01(\x03R\fwallAtBootMs\x128\n" +
-	"\x05clock\x18\v \x01(\x0e2\".livebox.telemetry.v1.ClockQualityR\x05clock\"\xcb\x01\n" +
+	"\x05clock\x18\v \x01(\x0e2\".livebox.telemetry.v1.ClockQualityR\x05clock\x12\"\n" +
+	"\rclock_from_ms\x18\f \x01(\x04R\vclockFromMs\x12\x1e\n" +
+	"\vclock_to_ms\x18\r \x01(\x04R\tclockToMs\"\xcb\x01\n" +
 	"\bEvidence\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.livebox.telemetry.v1.SignKindR\x04kind\x12\x13\n" +
 	"\x05at_ms\x18\x02 \x01(\x04R\x04atMs\x12\x1a\n" +
@@ -1891,7 +1929,7 @@ const file_telemetry_proto_rawDesc = "" +
 	"\vflash_bytes\x18\x06 \x01(\x04R\n" +
 	"flashBytes\x12,\n" +
 	"\x12buffered_ram_bytes\x18\a \x01(\x04R\x10bufferedRamBytes\x120\n" +
-	"\x14buffered_flash_bytes\x18\b \x01(\x04R\x12bufferedFlashBytes\"\xe2\x04\n" +
+	"\x14buffered_flash_bytes\x18\b \x01(\x04R\x12bufferedFlashBytes\"\xa6\x05\n" +
 	"\x06Status\x12\x10\n" +
 	"\x03box\x18\x01 \x01(\tR\x03box\x12\x16\n" +
 	"\x06online\x18\x02 \x01(\bR\x06online\x12+\n" +
@@ -1908,7 +1946,9 @@ const file_telemetry_proto_rawDesc = "" +
 	"\x0fwall_at_boot_ms\x18\f \x01(\x03R\fwallAtBootMs\x128\n" +
 	"\x05clock\x18\r \x01(\x0e2\".livebox.telemetry.v1.ClockQualityR\x05clock\x12\x1d\n" +
 	"\n" +
-	"clean_stop\x18\x0e \x01(\bR\tcleanStop\"1\n" +
+	"clean_stop\x18\x0e \x01(\bR\tcleanStop\x12\"\n" +
+	"\rclock_from_ms\x18\x0f \x01(\x04R\vclockFromMs\x12\x1e\n" +
+	"\vclock_to_ms\x18\x10 \x01(\x04R\tclockToMs\"1\n" +
 	"\x05Range\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x12\n" +
 	"\x04last\x18\x02 \x01(\x04R\x04last\"\xa5\x01\n" +

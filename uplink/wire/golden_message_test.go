@@ -31,17 +31,24 @@ type goldenSection struct {
 }
 
 type goldenReport struct {
-	Box       string            `json:"box"`
-	Run       goldenRun         `json:"run"`
-	Lane      wire.Lane         `json:"lane"`
-	Sequence  uint64            `json:"sequence"`
-	Consent   goldenConsent     `json:"consent"`
-	Catalogue uint32            `json:"catalogue"`
-	OpenedMS  int64             `json:"opened_ms"`
-	SealedMS  int64             `json:"sealed_ms"`
-	Sections  []goldenSection   `json:"sections"`
-	WallMS    int64             `json:"wall_at_boot_ms"`
-	Clock     wire.ClockQuality `json:"clock"`
+	Box       string          `json:"box"`
+	Run       goldenRun       `json:"run"`
+	Lane      wire.Lane       `json:"lane"`
+	Sequence  uint64          `json:"sequence"`
+	Consent   goldenConsent   `json:"consent"`
+	Catalogue uint32          `json:"catalogue"`
+	OpenedMS  int64           `json:"opened_ms"`
+	SealedMS  int64           `json:"sealed_ms"`
+	Sections  []goldenSection `json:"sections"`
+	goldenClock
+}
+
+// A goldenClock is the part of a vector that says when the kernel booted.
+type goldenClock struct {
+	WallMS int64             `json:"wall_at_boot_ms"`
+	Clock  wire.ClockQuality `json:"clock"`
+	FromMS int64             `json:"clock_from_ms"`
+	ToMS   int64             `json:"clock_to_ms"`
 }
 
 type goldenAttribute struct {
@@ -113,9 +120,8 @@ type goldenStatus struct {
 	Health        []goldenHealth     `json:"health"`
 	Losses        []goldenLoss       `json:"losses"`
 	Counters      goldenCounters     `json:"counters"`
-	WallMS        int64              `json:"wall_at_boot_ms"`
-	Clock         wire.ClockQuality  `json:"clock"`
-	CleanStop     bool               `json:"clean_stop"`
+	goldenClock
+	CleanStop bool `json:"clean_stop"`
 }
 
 type goldenRange struct {
@@ -148,7 +154,7 @@ func decodedMessage(t *testing.T, kind string, b []byte) any {
 			r.Box, goldenRun(r.Run), r.Lane, r.Sequence, goldenConsent(r.Consent), r.Catalogue,
 			r.Opened.Milliseconds(), r.Sealed.Milliseconds(),
 			[]goldenSection{},
-			wallMS(r.Clock), r.Clock.Quality,
+			clockOf(r.Clock),
 		}
 		for _, s := range r.Sections {
 			kinds := map[wire.Fidelity]string{wire.Columns: "columns", wire.Summary: "summary", wire.EventBody: "event"}
@@ -197,7 +203,7 @@ func decodedStatus(s wire.Status) goldenStatus {
 		[]goldenCapability{},
 		[]goldenHealth{},
 		losses(s.Losses), goldenCounters(s.Counters),
-		wallMS(s.Clock), s.Clock.Quality, s.CleanStop,
+		clockOf(s.Clock), s.CleanStop,
 	}
 	for _, c := range s.Capabilities {
 		g.Capabilities = append(g.Capabilities, goldenCapability{c.Source, c.State, c.Reason, append([]catalogue.ID{}, c.Metrics...)})
@@ -216,12 +222,12 @@ func losses(all []wire.Loss) []goldenLoss {
 	return g
 }
 
-// wallMS is 0 where there is none, as on the wire.
-func wallMS(c wire.Clock) int64 {
+// clockOf has a wall time of 0 where there is none, as on the wire.
+func clockOf(c wire.Clock) goldenClock {
 	if c.Quality == wire.ClockUnknown {
-		return 0
+		return goldenClock{}
 	}
-	return c.WallAtBoot.UnixMilli()
+	return goldenClock{c.WallAtBoot.UnixMilli(), c.Quality, c.From.Milliseconds(), c.To.Milliseconds()}
 }
 
 // A goldenMessage is what a vector of a message is made of.
@@ -236,7 +242,10 @@ func goldenMessages(columns func([]byte, []wire.Table, bool) []byte, summary fun
 	worked := goldenInputs()["worked"].tables
 	run := wire.Run{ID: 0x0123456789abcdef, Counter: 3, KernelBoot: 0xcafe}
 	consent := wire.Consent{PolicyVersion: 2, Purposes: 1<<1 | 1<<2}
-	known := wire.Clock{WallAtBoot: time.UnixMilli(1_790_000_000_123), Quality: wire.ClockSynchronised}
+	known := wire.Clock{
+		WallAtBoot: time.UnixMilli(1_790_000_000_123), Quality: wire.ClockSynchronised,
+		From: 41_250 * time.Millisecond, To: time.Hour + 36*time.Second,
+	}
 	lost := []wire.Loss{
 		{RunID: 0xfedcba9876543210, Lane: wire.Windows, First: 100, Last: 250, Count: 149, Reason: wire.LostFull},
 		{RunID: 0xfedcba9876543210, Lane: wire.Events, First: 1, Last: 1, Count: 1, Reason: wire.LostDamaged},

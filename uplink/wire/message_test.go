@@ -20,7 +20,7 @@ var (
 		Box: "lb-1", Run: Run{0xfedcba9876543210, 300, 0x89abcdef}, Lane: Windows, Sequence: 1 << 40,
 		Consent: Consent{7, 0b110}, Catalogue: 0xdeadbeef, Opened: 1234 * time.Second, Sealed: 1534 * time.Second,
 	}
-	fullClock = Clock{time.UnixMilli(1_790_000_000_123).UTC(), ClockFloor}
+	fullClock = Clock{time.UnixMilli(1_790_000_000_123).UTC(), ClockSynchronised, 99 * time.Second, 1400 * time.Hour}
 	fullLoss  = Loss{RunID: 5, Lane: Events, First: 10, Last: 20, Count: 9, Reason: LostThinned}
 	fullEvent = Event{
 		ReportsLost, 99 * time.Second, []Attribute{{"version", "1.2"}, {"previous_end", "unclean"}}, []Loss{fullLoss, {RunID: 6}},
@@ -192,5 +192,30 @@ func TestNames(t *testing.T) {
 	}
 	if c := (Consent{Purposes: 1 << catalogue.Support}); !c.Granted(catalogue.Support) || c.Granted(catalogue.Essential) {
 		t.Errorf("Granted of %b", c.Purposes)
+	}
+}
+
+func TestClockPlacesWhatItReaches(t *testing.T) {
+	boot := time.UnixMilli(1_790_000_000_000).UTC()
+	c := Clock{boot, ClockSynchronised, 10 * time.Hour, 20 * time.Hour}
+	for _, tt := range []struct {
+		quality ClockQuality
+		at      time.Duration
+		want    bool
+	}{
+		{ClockSynchronised, 7*time.Hour - 1, false},
+		{ClockSynchronised, 7 * time.Hour, true},
+		{ClockSynchronised, 15 * time.Hour, true},
+		{ClockSynchronised, 21 * time.Hour, true},
+		{ClockSynchronised, 21*time.Hour + 1, false},
+		{ClockFloor, 15 * time.Hour, false},
+		{ClockUnknown, 15 * time.Hour, false},
+		{ClockQuality(7), 15 * time.Hour, false},
+	} {
+		c.Quality = tt.quality
+		wall, ok := c.Place(tt.at)
+		if ok != tt.want || ok && !wall.Equal(boot.Add(tt.at)) {
+			t.Errorf("%v clock, %v: Place = %v, %v; want %v", tt.quality, tt.at, wall, ok, tt.want)
+		}
 	}
 }

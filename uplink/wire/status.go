@@ -134,7 +134,7 @@ func AppendStatus(dst []byte, s Status) []byte {
 		dst = appendUint(dst, protowire.Number(i+1), *p)
 	}
 	dst = closeMessage(dst, at)
-	dst = appendClock(dst, 12, s.Clock)
+	dst = appendClock(dst, 12, 15, s.Clock)
 	return appendBool(dst, 14, s.CleanStop)
 }
 
@@ -203,6 +203,10 @@ func ParseStatus(b []byte) (Status, error) {
 			s.Clock.Quality = ClockQuality(f.enum())
 		case key(14, protowire.VarintType):
 			s.CleanStop = f.value != 0
+		case key(15, protowire.VarintType):
+			s.Clock.From, err = f.millis()
+		case key(16, protowire.VarintType):
+			s.Clock.To, err = f.millis()
 		}
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"livebox-agent/agent"
+	"livebox-agent/agent/clock"
 	"livebox-agent/agent/config"
 	"livebox-agent/agent/consent"
 	"livebox-agent/buffer"
@@ -65,6 +66,9 @@ func cmdRun(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
 	}
 	cfg, err := load(e, *file)
 	if err != nil {
+		return err
+	}
+	if err := clock.Check(); err != nil {
 		return err
 	}
 	if os.Getenv("GOMAXPROCS") == "" {

@@ -35,142 +35,145 @@ func (h *home) back() {
 	h.run(20 * time.Minute)
 }
 
+// stories are lives of boxes, and what becomes of the readings of each boot.
+var stories = []struct {
+	name string
+	live func(h *home)
+	want []string
+}{
+	{"from 1970 to synchronised", func(h *home) {
+		h.ntp = false // published with the clock unknown
+		h.power(in1970)
+		h.run(time.Hour)
+		h.back()
+	}, []string{all}},
+	{"forward by decades, and only then synchronised", func(h *home) {
+		h.ntp = false
+		h.power(in1970)
+		h.run(time.Hour)
+		h.set(h.truth().Add(-3 * time.Hour)) // by the time of a file
+		h.run(time.Hour)
+		h.back()
+	}, []string{all}},
+	{"forward by decades, never synchronised", func(h *home) {
+		h.ntp = false
+		h.power(in1970)
+		h.run(time.Hour)
+		h.set(h.truth().Add(-3 * time.Hour))
+		h.run(time.Hour)
+		h.set(h.truth().Add(10 * year))
+		h.run(time.Hour)
+	}, []string{none}},
+	{"back while synchronised", func(h *home) {
+		h.power(in1970)
+		h.run(time.Hour)
+		h.ntp = false
+		h.set(h.wall().Add(-2 * time.Hour))
+		h.run(30 * time.Minute)
+		h.set(in1970)
+		h.run(20 * time.Minute)
+		h.ntp = true
+		h.run(time.Hour)
+	}, []string{all}},
+	{"rebooted before synchronised", func(h *home) {
+		h.away()
+		h.power(in1970)
+		h.run(time.Hour)
+		h.stop()
+		h.power(in1970)
+		h.run(time.Hour)
+		h.back()
+	}, []string{none, all}},
+	{"power cut after synchronised, delivered by the next boot", func(h *home) {
+		h.power(in1970)
+		h.run(20 * time.Minute)
+		h.wan = false
+		h.run(5 * 24 * time.Hour)
+		h.kill()
+		h.ntp = false
+		h.power(in1970)
+		h.wan = true
+		h.run(time.Hour)
+	}, []string{all, none}},
+	{"power cut before synchronised", func(h *home) {
+		h.away()
+		h.power(h.truth().Add(-time.Minute)) // floor, and nearly right
+		h.run(time.Hour)
+		h.kill()
+		h.power(in1970)
+		h.back()
+	}, []string{none, all}},
+	{"synchronised after half a day", func(h *home) {
+		h.away()
+		h.power(in1970)
+		h.run(12 * time.Hour)
+		h.back()
+	}, []string{some}},
+	{"weeks, synchronised", func(h *home) {
+		h.power(in1970)
+		h.run(21 * 24 * time.Hour)
+	}, []string{all}},
+	{"days without, between", func(h *home) {
+		h.steady = 1e-6
+		h.power(in1970)
+		h.run(24 * time.Hour)
+		h.away()
+		h.run(24 * time.Hour)
+		h.back()
+	}, []string{all}},
+	{"weeks without, between", func(h *home) {
+		h.steady = 2e-6
+		h.power(in1970)
+		h.run(24 * time.Hour)
+		h.away()
+		h.run(14 * 24 * time.Hour)
+		h.back()
+	}, []string{some}},
+	{"the agent is killed and started again", func(h *home) {
+		h.power(in1970)
+		h.run(time.Hour)
+		h.kill()
+		h.ntp = false
+		h.start()
+		h.run(30 * time.Minute)
+		h.kill()
+		h.start()
+		h.back()
+	}, []string{all}},
+	{"the time server was hours ahead, and is put right", func(h *home) {
+		h.lie = 6 * time.Hour
+		h.power(in1970)
+		h.run(6 * time.Hour)
+		h.hold(h.taken)
+		h.lie = 0
+		h.run(time.Hour)
+	}, []string{some}},
+	{"the time server was hours behind, and is put right", func(h *home) {
+		h.wan = false
+		h.lie = -6 * time.Hour
+		h.power(in1970)
+		h.run(6 * time.Hour)
+		h.lie = 0
+		h.run(time.Hour)
+		h.wan = true
+		h.run(time.Hour)
+	}, []string{some}},
+	{"the time server is decades ahead", func(h *home) {
+		h.lie = 20 * year
+		h.power(in1970)
+		h.run(6 * time.Hour)
+	}, []string{none}},
+	{"the time server is in 1970, and the clock synchronised", func(h *home) {
+		h.lie = in1970.Sub(h.truth())
+		h.power(in1970)
+		h.run(6 * time.Hour)
+	}, []string{none}},
+}
+
 func TestReadingsArePlacedWithinASecondOrNotAtAll(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		live func(h *home)
-		want []string // placed, of each boot
-	}{
-		{"from 1970 to synchronised", func(h *home) {
-			h.ntp = false // published with the clock unknown
-			h.power(in1970)
-			h.run(time.Hour)
-			h.back()
-		}, []string{all}},
-		{"forward by decades, and only then synchronised", func(h *home) {
-			h.ntp = false
-			h.power(in1970)
-			h.run(time.Hour)
-			h.set(h.truth().Add(-3 * time.Hour)) // by the time of a file
-			h.run(time.Hour)
-			h.back()
-		}, []string{all}},
-		{"forward by decades, never synchronised", func(h *home) {
-			h.ntp = false
-			h.power(in1970)
-			h.run(time.Hour)
-			h.set(h.truth().Add(-3 * time.Hour))
-			h.run(time.Hour)
-			h.set(h.truth().Add(10 * year))
-			h.run(time.Hour)
-		}, []string{none}},
-		{"back while synchronised", func(h *home) {
-			h.power(in1970)
-			h.run(time.Hour)
-			h.ntp = false
-			h.set(h.wall().Add(-2 * time.Hour))
-			h.run(30 * time.Minute)
-			h.set(in1970)
-			h.run(20 * time.Minute)
-			h.ntp = true
-			h.run(time.Hour)
-		}, []string{all}},
-		{"rebooted before synchronised", func(h *home) {
-			h.away()
-			h.power(in1970)
-			h.run(time.Hour)
-			h.stop()
-			h.power(in1970)
-			h.run(time.Hour)
-			h.back()
-		}, []string{none, all}},
-		{"power cut after synchronised, delivered by the next boot", func(h *home) {
-			h.power(in1970)
-			h.run(20 * time.Minute)
-			h.wan = false
-			h.run(5 * 24 * time.Hour)
-			h.kill()
-			h.ntp = false
-			h.power(in1970)
-			h.wan = true
-			h.run(time.Hour)
-		}, []string{all, none}},
-		{"power cut before synchronised", func(h *home) {
-			h.away()
-			h.power(h.truth().Add(-time.Minute)) // floor, and nearly right
-			h.run(time.Hour)
-			h.kill()
-			h.power(in1970)
-			h.back()
-		}, []string{none, all}},
-		{"synchronised after half a day", func(h *home) {
-			h.away()
-			h.power(in1970)
-			h.run(12 * time.Hour)
-			h.back()
-		}, []string{some}},
-		{"weeks, synchronised", func(h *home) {
-			h.power(in1970)
-			h.run(30 * 24 * time.Hour)
-		}, []string{all}},
-		{"days without, between", func(h *home) {
-			h.steady = 1e-6
-			h.power(in1970)
-			h.run(24 * time.Hour)
-			h.away()
-			h.run(24 * time.Hour)
-			h.back()
-		}, []string{all}},
-		{"weeks without, between", func(h *home) {
-			h.steady = 2e-6
-			h.power(in1970)
-			h.run(24 * time.Hour)
-			h.away()
-			h.run(14 * 24 * time.Hour)
-			h.back()
-		}, []string{some}},
-		{"the agent is killed and started again", func(h *home) {
-			h.power(in1970)
-			h.run(time.Hour)
-			h.kill()
-			h.ntp = false
-			h.start()
-			h.run(30 * time.Minute)
-			h.kill()
-			h.start()
-			h.back()
-		}, []string{all}},
-		{"the time server was hours ahead, and is put right", func(h *home) {
-			h.lie = 6 * time.Hour
-			h.power(in1970)
-			h.run(6 * time.Hour)
-			h.hold(h.taken)
-			h.lie = 0
-			h.run(time.Hour)
-		}, []string{some}},
-		{"the time server was hours behind, and is put right", func(h *home) {
-			h.wan = false
-			h.lie = -6 * time.Hour
-			h.power(in1970)
-			h.run(6 * time.Hour)
-			h.lie = 0
-			h.run(time.Hour)
-			h.wan = true
-			h.run(time.Hour)
-		}, []string{some}},
-		{"the time server is decades ahead", func(h *home) {
-			h.lie = 20 * year
-			h.power(in1970)
-			h.run(6 * time.Hour)
-		}, []string{none}},
-		{"the time server is in 1970, and the clock synchronised", func(h *home) {
-			h.lie = in1970.Sub(h.truth())
-			h.power(in1970)
-			h.run(6 * time.Hour)
-		}, []string{none}},
-	} {
+	for _, tt := range stories {
 		t.Run(tt.name, func(t *testing.T) {
-			for seed := range uint64(5) {
+			for seed := range uint64(3) {
 				synctest.Test(t, func(t *testing.T) {
 					h := newHome(t, seed)
 					tt.live(h)
@@ -224,7 +227,7 @@ func (h *home) live() {
 
 // TestRandomLivesOfBoxes prints how many readings were placed, and how badly.
 func TestRandomLivesOfBoxes(t *testing.T) {
-	const lives = 30
+	const lives = 20
 	var sum placing
 	lost := 0
 	for seed := range uint64(lives) {

@@ -242,10 +242,7 @@ func goldenMessages(columns func([]byte, []wire.Table, bool) []byte, summary fun
 	worked := goldenInputs()["worked"].tables
 	run := wire.Run{ID: 0x0123456789abcdef, Counter: 3, KernelBoot: 0xcafe}
 	consent := wire.Consent{PolicyVersion: 2, Purposes: 1<<1 | 1<<2}
-	known := wire.Clock{
-		WallAtBoot: time.UnixMilli(1_790_000_000_123), Quality: wire.ClockSynchronised,
-		From: 41_250 * time.Millisecond, To: time.Hour + 36*time.Second,
-	}
+	known := wire.Clock{time.UnixMilli(1_790_000_000_123), wire.ClockSynchronised, 41_250 * time.Millisecond, time.Hour + 36*time.Second}
 	lost := []wire.Loss{
 		{RunID: 0xfedcba9876543210, Lane: wire.Windows, First: 100, Last: 250, Count: 149, Reason: wire.LostFull},
 		{RunID: 0xfedcba9876543210, Lane: wire.Events, First: 1, Last: 1, Count: 1, Reason: wire.LostDamaged},

@@ -39,6 +39,9 @@ type Config struct {
 	// Set adds keys, or replaces those above: "uplink.backoff_max" to `"1s"`,
 	// a value as TOML spells it.
 	Set map[string]string
+	// Begin starts the program, on clocks of its own for instance; nil starts it
+	// as it is.
+	Begin func(*exec.Cmd) error
 	// Log receives what the agent logs; nil discards it.
 	Log io.Writer
 }
@@ -117,7 +120,11 @@ func Start(cfg Config) (*Process, error) {
 	// An interrupt at the terminal is for the lab, which then ends the agent;
 	// and the agent must not outlive a lab that was killed.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := p.cmd.Start(); err != nil {
+	begin := cfg.Begin
+	if begin == nil {
+		begin = (*exec.Cmd).Start
+	}
+	if err := begin(p.cmd); err != nil {
 		return nil, fmt.Errorf("start agent: %w", err)
 	}
 	go func() {

@@ -55,7 +55,9 @@ func code(t *trace.Trace, rows int, lossless bool) coded {
 			report = wire.AppendSection(report, s.Purpose, wire.Columns, body)
 			c.bodies += len(body)
 		}
-		report = wire.AppendClock(report, wire.Clock{Quality: wire.ClockSynchronised, WallAtBoot: time.Unix(1_800_000_000, 0)})
+		report = wire.AppendClock(report, wire.Clock{
+			Quality: wire.ClockSynchronised, WallAtBoot: time.Unix(1_800_000_000, 0), From: time.Minute, To: w.Sealed,
+		})
 		c.reports++
 		c.payload += len(report)
 		c.further += len(report) / segmentPayload

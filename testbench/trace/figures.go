@@ -52,7 +52,9 @@ func reporter(lossless bool) func(*Trace, Window) []byte {
 			body = e.AppendColumns(body[:0], s.Tables, lossless)
 			b = wire.AppendSection(b, s.Purpose, wire.Columns, body)
 		}
-		return wire.AppendClock(b, wire.Clock{WallAtBoot: time.Unix(0, 0).Add(wall), Quality: wire.ClockSynchronised})
+		return wire.AppendClock(b, wire.Clock{
+			WallAtBoot: time.Unix(0, 0).Add(wall), Quality: wire.ClockSynchronised, From: time.Minute, To: w.Sealed,
+		})
 	}
 }
 

@@ -43,6 +43,8 @@ type Conn struct {
 	sequence uint16
 	objects  map[string]uint32 // numbers of the objects that were looked up
 	out, in  []byte
+	// other takes the messages that are no answer, nil for nobody.
+	other func(Message) error
 }
 
 // Dial returns a client of the daemon whose socket is at path, or at Socket
@@ -330,12 +332,13 @@ func (c *Conn) exchange(ctx context.Context, request Message, take func(Body) er
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if m.Sequence != request.Sequence || m.Peer != request.Peer {
-			continue
-		}
-		switch m.Type {
-		case TypeData, TypeStatus:
-		default:
+		if m.Sequence != request.Sequence || m.Peer != request.Peer || m.Type != TypeData && m.Type != TypeStatus {
+			if c.other == nil {
+				continue
+			}
+			if err := c.other(m); err != nil {
+				return err
+			}
 			continue
 		}
 		body, err := ParseBody(m.Attributes)

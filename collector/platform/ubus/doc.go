@@ -15,6 +15,8 @@
 //     an answer, and values MaxDepth deep.
 //   - After an error the next exchange finds the bus again, also where it or
 //     the service was started anew.
+//   - A subscriber is told everything that an object notifies of, in order,
+//     also while it asks the bus; and who waits for its answer gets one at once.
 //
 // # The protocol
 //
@@ -27,4 +29,9 @@
 // the client looks an object up (LOOKUP), gets its number (DATA) and the end
 // of the answer (STATUS), and calls a method of it (INVOKE), which is answered
 // by any number of DATA and a STATUS.
+//
+// Who subscribes (SUBSCRIBE) does so with an object of its own (ADD_OBJECT), and
+// is called by it (INVOKE): the method is what
+// happened. When the object goes away the daemon says so
+// (UNSUBSCRIBE).
 package ubus

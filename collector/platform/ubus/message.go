@@ -17,6 +17,10 @@ const (
 	TypePing   = 3
 	TypeLookup = 4
 	TypeInvoke = 5
+
+	TypeAddObject   = 6
+	TypeSubscribe   = 8
+	TypeUnsubscribe = 9
 )
 
 // The attributes of a message (enum ubus_msg_attr of ubusmsg.h) that a client
@@ -29,6 +33,8 @@ const (
 	AttrObjType   = 5
 	AttrSignature = 6
 	AttrData      = 7
+	AttrTarget    = 8
+	AttrNoReply   = 10
 )
 
 // MaxMessage is the largest message that ReadMessage takes. What the agent
@@ -110,6 +116,10 @@ type Body struct {
 	// Data are the values of a call or of its answer, as ParseTable takes
 	// them. They are a part of the message.
 	Data []byte
+	// Target is the object that a subscription is for.
+	Target uint32
+	// NoReply says that nobody waits for an answer.
+	NoReply bool
 }
 
 // Has says whether the message has the attribute.
@@ -135,7 +145,7 @@ func ParseBody(attributes []byte) (Body, error) {
 func (b *Body) take(a blob) (err error) {
 	var number uint32
 	switch a.id {
-	case AttrStatus, AttrObjID, AttrObjType:
+	case AttrStatus, AttrObjID, AttrObjType, AttrTarget:
 		if len(a.data) != 4 {
 			return fmt.Errorf("%w: %d bytes for the number %d", ErrMalformed, len(a.data), a.id)
 		}
@@ -156,6 +166,10 @@ func (b *Body) take(a blob) (err error) {
 		b.Signature = a.data
 	case AttrData:
 		b.Data = a.data
+	case AttrTarget:
+		b.Target = number
+	case AttrNoReply:
+		b.NoReply = len(a.data) > 0 && a.data[0] != 0
 	default:
 		return nil
 	}

@@ -2,13 +2,15 @@
 // for emulated boxes.
 //
 // It speaks the daemon's side of the protocol to any client, ours or
-// OpenWrt's own: greeting, LOOKUP with and without a star, INVOKE, PING, and
-// the statuses of what is not there. What the services answer is a function.
+// OpenWrt's own: greeting, LOOKUP with and without a star, INVOKE, PING,
+// ADD_OBJECT and SUBSCRIBE, and the statuses of what is not there. What the
+// services answer is a function; what they notify of is for Notify.
 package ubustest
 
 import (
 	"bufio"
 	"errors"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -39,6 +41,8 @@ type Object struct {
 	// Hidden is for an object none of whose methods the client may call. It
 	// is found, but neither shown nor called.
 	Hidden bool
+	// Private is for an object that the client may call, not subscribe to.
+	Private bool
 }
 
 // A Handler answers a call of a method that the object has. It returns the
@@ -64,8 +68,9 @@ type Server struct {
 	mu      sync.Mutex // guards what follows
 	numbers map[string]uint32
 	next    uint32
-	conns   map[net.Conn]struct{}
+	conns   map[net.Conn]*session
 	peer    uint32
+	replies int
 	closed  bool
 }
 
@@ -80,7 +85,7 @@ func Listen(path string, objects func() []Object, handler Handler) (*Server, err
 	s := &Server{
 		listener: l, objects: objects, handler: handler,
 		numbers: make(map[string]uint32), next: firstObject,
-		conns: make(map[net.Conn]struct{}),
+		conns: make(map[net.Conn]*session),
 	}
 	s.clients.Go(s.accept)
 	return s, nil
@@ -106,10 +111,15 @@ func (s *Server) Close() error {
 }
 
 // Renumber gives every object a new number, as when its service starts anew.
+// Who subscribed to them is told that they are gone.
 func (s *Server) Renumber() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	clear(s.numbers)
+	sessions := slices.Collect(maps.Values(s.conns))
+	s.mu.Unlock()
+	for _, x := range sessions {
+		x.unsubscribe()
+	}
 }
 
 // number returns the number of an object.
@@ -131,41 +141,48 @@ func (s *Server) accept() {
 		if err != nil {
 			return
 		}
-		if peer, ok := s.admit(c); ok {
-			s.clients.Go(func() { s.serve(c, peer) })
+		if x := s.admit(c); x != nil {
+			s.clients.Go(func() { s.serve(x) })
 		}
 	}
 }
 
-// admit keeps the connection for Close, and returns the client's number.
-func (s *Server) admit(c net.Conn) (peer uint32, ok bool) {
+// admit keeps the connection for Close; nil: the daemon is closed.
+func (s *Server) admit(c net.Conn) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		_ = c.Close()
-		return 0, false
+		return nil
 	}
-	s.conns[c] = struct{}{}
 	s.peer++
-	return s.peer, true
+	x := &session{server: s, conn: c, peer: s.peer, w: bufio.NewWriter(c), subscribed: map[uint32]uint32{}}
+	s.conns[c] = x
+	return x
 }
 
-func (s *Server) serve(c net.Conn, peer uint32) {
+func (s *Server) serve(x *session) {
 	defer func() {
-		_ = c.Close()
+		_ = x.conn.Close()
 		s.mu.Lock()
-		delete(s.conns, c)
+		delete(s.conns, x.conn)
 		s.mu.Unlock()
 	}()
-	x := session{server: s, w: bufio.NewWriter(c)}
-	if x.send(ubus.Message{Type: ubus.TypeHello, Peer: peer}) != nil || x.w.Flush() != nil {
+	if x.send(ubus.Message{Type: ubus.TypeHello, Peer: x.peer}) != nil || x.flush() != nil {
 		return
 	}
-	r := bufio.NewReader(c)
+	r := bufio.NewReader(x.conn)
 	for {
 		m, err := ubus.ReadMessage(r, nil)
 		if err != nil {
 			return
+		}
+		if m.Type == ubus.TypeStatus {
+			// The answer to a notification.
+			s.mu.Lock()
+			s.replies++
+			s.mu.Unlock()
+			continue
 		}
 		status, err := x.answer(m)
 		switch {
@@ -174,7 +191,7 @@ func (s *Server) serve(c net.Conn, peer uint32) {
 		case err == nil:
 			err = x.end(m, status)
 		}
-		if flushErr := x.w.Flush(); err != nil || flushErr != nil {
+		if flushErr := x.flush(); err != nil || flushErr != nil {
 			return
 		}
 	}
@@ -183,10 +200,17 @@ func (s *Server) serve(c net.Conn, peer uint32) {
 // A session answers one client.
 type session struct {
 	server *Server
-	w      *bufio.Writer
+	conn   net.Conn
+	peer   uint32
 	// service says that a service answers the request, not the daemon: it
 	// names itself in the status.
 	service bool
+
+	mu sync.Mutex // guards what follows
+	w  *bufio.Writer
+	// subscribed has, by the client's own objects, those that they subscribed
+	// to; 0 for none.
+	subscribed map[uint32]uint32
 }
 
 func (x *session) send(m ubus.Message) error {
@@ -194,8 +218,16 @@ func (x *session) send(m ubus.Message) error {
 	if err != nil {
 		return err
 	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	_, err = x.w.Write(b)
 	return err
+}
+
+func (x *session) flush() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.w.Flush()
 }
 
 // end sends the status that ends the answer to a request.
@@ -224,6 +256,10 @@ func (x *session) answer(m ubus.Message) (ubus.StatusError, error) {
 		return x.lookup(m, body)
 	case ubus.TypeInvoke:
 		return x.invoke(m, body)
+	case ubus.TypeAddObject:
+		return x.addObject(m)
+	case ubus.TypeSubscribe:
+		return x.subscribe(body), nil
 	}
 	return ubus.ErrInvalidCommand, nil
 }

@@ -29,11 +29,27 @@ type Feed struct {
 // Subscribe opens a socket of the netlink family on which the kernel tells what
 // the groups are for: a mask, such as unix.RTMGRP_LINK.
 func Subscribe(family int, groups uint32) (*Feed, error) {
+	return subscribe(family, groups, 0)
+}
+
+// SubscribeGroup is Subscribe for one group by its number, which a mask does
+// not reach: those of generic netlink, as Group tells them.
+func SubscribeGroup(family int, group uint32) (*Feed, error) {
+	return subscribe(family, 0, group)
+}
+
+func subscribe(family int, groups, group uint32) (*Feed, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, family)
 	if err != nil {
 		return nil, subscribeError(family, err)
 	}
-	if err := join(fd, groups); err != nil {
+	err = join(fd, groups)
+	if err == nil && group != 0 {
+		if err = unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, int(group)); err != nil {
+			err = fmt.Errorf("join group %d: %w", group, err)
+		}
+	}
+	if err != nil {
 		_ = unix.Close(fd)
 		return nil, subscribeError(family, err)
 	}

@@ -74,7 +74,8 @@ func ThisBox(e Env) Box {
 	ports := netdev.Config{Sys: e.Sys, Ports: e.Ports}
 	power := surge.Config{Sys: e.Sys, Dev: e.Dev, Model: bus(), Since: e.Since, Protection: e.Protection}
 	w := wan.Config{Ubus: bus()}
-	radios := []collector.Source{wifi.NewRadios(wifi.Dial)}
+	joins := wifi.NewJoins(wifi.JoinsConfig{Ubus: e.Ubus})
+	radios := []collector.Source{wifi.NewRadios(wifi.Dial, joins)}
 	stations := []collector.Source{wifi.NewStations(wifi.Dial, e.Pseudonym)}
 	var more []collector.Source
 	watchers := []collector.Watcher{netdev.NewLinks(ports)}
@@ -97,7 +98,7 @@ func ThisBox(e Env) Box {
 		more = append(more, air.NewTemperatures())
 		watchers = append(watchers, changes{box, e.Hasten})
 	}
-	radios = append(radios, wifi.NewPrplRadios(bus()), wifi.NewIwinfoRadios(bus()))
+	radios = append(radios, wifi.NewPrplRadios(bus()), wifi.NewIwinfoRadios(bus(), joins))
 	stations = append(stations, wifi.NewPrplStations(bus(), e.Pseudonym), wifi.NewIwinfoStations(bus(), e.Pseudonym))
 	alarms := sensors.NewAlarms(e.Sys, nil, optics.Owns)
 	b := Box{
@@ -114,7 +115,7 @@ func ThisBox(e Env) Box {
 			collector.NewFirst(radios...),
 			collector.NewFirst(stations...),
 		}, append(more, surge.Sources(power)...)...),
-		Watchers: watchers,
+		Watchers: append(watchers, joins),
 		Restart:  func(ctx context.Context) ([]sample.Sign, []string) { return surge.Restart(ctx, power) },
 	}
 	for _, s := range b.Sources {

@@ -60,7 +60,7 @@ func TestBoxWithoutWiFiHasNoData(t *testing.T) {
 
 // Whatever this machine has, asking it is no fault.
 func TestThisBox(t *testing.T) {
-	for _, s := range []collector.Source{NewRadios(Dial), NewStations(Dial, pseudonym)} {
+	for _, s := range []collector.Source{NewRadios(Dial, nil), NewStations(Dial, pseudonym)} {
 		got, err := collect(t, s, 0)
 		if err != nil && !errors.Is(err, collector.ErrNoData) && !errors.Is(err, collector.ErrRefused) {
 			t.Errorf("%s: %v", s.Describe().Name, err)
@@ -98,7 +98,7 @@ func TestInterfaceThatVanishesCostsItsOwnReadingsOnly(t *testing.T) {
 		k.stations[4] = []attributes{stationEntry(9, stationInfo())}
 		k.refuses(unix.NL80211_CMD_GET_STATION, 3, errno)
 		k.refuses(unix.NL80211_CMD_GET_SURVEY, 3, errno)
-		radios := must(t, NewRadios(k.dial))
+		radios := must(t, NewRadios(k.dial, nil))
 		if _, ok := radios["phy0-ap0"]; ok {
 			t.Errorf("%v: stations of the vanished interface: %v", errno, radios)
 		}
@@ -122,7 +122,7 @@ func TestFaultOfOneInterfaceLeavesTheOthers(t *testing.T) {
 	if !errors.Is(err, unix.EIO) || !strings.Contains(err.Error(), "phy0-ap0") || len(got) != 1 || got["device-9"] == nil {
 		t.Errorf("stations = %v, %v; want device-9 and the error of phy0-ap0", got, err)
 	}
-	got, err = collect(t, NewRadios(k.dial), 0)
+	got, err = collect(t, NewRadios(k.dial, nil), 0)
 	if !errors.Is(err, unix.EIO) || got["phy0"] == nil || got["phy1-ap0"] == nil || got["phy0-ap0"] != nil {
 		t.Errorf("radios = %v, %v; want all but the stations of phy0-ap0", got, err)
 	}
@@ -164,7 +164,7 @@ func TestRoundEndsWithItsContext(t *testing.T) {
 		dial := func() (Conn, error) {
 			return netlinktest.New(func(netlink.Message) ([]netlink.Message, error) { return nil, netlinktest.ErrSilent }), nil
 		}
-		for _, s := range []collector.Source{NewRadios(dial), NewStations(dial, pseudonym)} {
+		for _, s := range []collector.Source{NewRadios(dial, nil), NewStations(dial, pseudonym)} {
 			ctx, cancel := context.WithTimeout(t.Context(), s.Describe().Timeout)
 			start := time.Now()
 			err := s.Collect(ctx, new(sample.Batch))
@@ -180,7 +180,7 @@ func TestInterruptedDumpIsRepeated(t *testing.T) {
 	// Even when the second attempt is interrupted too, what it gave is right.
 	for interrupt := range 4 {
 		for _, build := range []func(*box) collector.Source{
-			func(k *box) collector.Source { return NewRadios(k.dial) },
+			func(k *box) collector.Source { return NewRadios(k.dial, nil) },
 			func(k *box) collector.Source { return NewStations(k.dial, pseudonym) },
 		} {
 			k := home(5)
@@ -238,7 +238,7 @@ func TestMalformedRepliesAreErrors(t *testing.T) {
 			for _, s := range sources(k) {
 				maps.Copy(full, must(t, s))
 			}
-			for _, s := range []collector.Source{NewRadios(dial), NewStations(dial, pseudonym)} {
+			for _, s := range []collector.Source{NewRadios(dial, nil), NewStations(dial, pseudonym)} {
 				got, err := collect(t, s, 0)
 				if err != nil && !errors.Is(err, netlink.ErrMalformed) && !errors.Is(err, collector.ErrNoData) {
 					t.Errorf("%d cut by %d: %v; want ErrMalformed", command, cut, err)
@@ -264,7 +264,7 @@ func TestTruncatedAttributeIsMalformed(t *testing.T) {
 		}
 	}
 	k.surveys[3][1] = surveyEntry(channelSurvey(5180).with(unix.NL80211_SURVEY_INFO_TIME, uint32(7)))
-	if got, err := collect(t, NewRadios(k.dial), 0); !errors.Is(err, netlink.ErrMalformed) || got["phy0"][catalogue.RadioActiveTime] != 0 || got["phy0"][catalogue.RadioChannel] != 36 {
+	if got, err := collect(t, NewRadios(k.dial, nil), 0); !errors.Is(err, netlink.ErrMalformed) || got["phy0"][catalogue.RadioActiveTime] != 0 || got["phy0"][catalogue.RadioChannel] != 36 {
 		t.Errorf("%v, %v; want ErrMalformed and the channel", got, err)
 	}
 }
@@ -359,7 +359,7 @@ func steady(tb testing.TB, k *box, build func(dial func() (Conn, error)) collect
 	return s, b
 }
 
-func radiosOf(dial func() (Conn, error)) collector.Source { return NewRadios(dial) }
+func radiosOf(dial func() (Conn, error)) collector.Source { return NewRadios(dial, nil) }
 
 func stationsOf(dial func() (Conn, error)) collector.Source { return NewStations(dial, pseudonym) }
 

@@ -356,5 +356,5 @@ func must(t *testing.T, s collector.Source) map[string]map[catalogue.ID]int64 {
 
 // Both sources, for what they have in common.
 func sources(k *box) []collector.Source {
-	return []collector.Source{NewRadios(k.dial), NewStations(k.dial, pseudonym)}
+	return []collector.Source{NewRadios(k.dial, nil), NewStations(k.dial, pseudonym)}
 }

@@ -139,6 +139,7 @@ func (t *tally) result(given bool) error {
 // IwinfoRadios is the source "radios" of OpenWrt.
 type IwinfoRadios struct {
 	iwinfo
+	joins *Joins
 	known []*iwinfoRadio
 }
 
@@ -153,13 +154,16 @@ type iwinfoRadio struct {
 }
 
 // NewIwinfoRadios returns the source "radios" of a box that is asked over bus.
-func NewIwinfoRadios(bus Bus) *IwinfoRadios { return &IwinfoRadios{iwinfo: iwinfo{bus}} }
+// joins is who counts those that did not get in; nil: nobody.
+func NewIwinfoRadios(bus Bus, joins *Joins) *IwinfoRadios {
+	return &IwinfoRadios{iwinfo: iwinfo{bus}, joins: joins}
+}
 
 func iwinfoRadioMetrics() []catalogue.ID {
 	return []catalogue.ID{
 		catalogue.RadioChannel, catalogue.RadioBand, catalogue.RadioBandwidth,
 		catalogue.RadioNoise, catalogue.RadioTxPower,
-		catalogue.RadioStations, catalogue.RadioWeakStations,
+		catalogue.RadioStations, catalogue.RadioWeakStations, catalogue.RadioAssociationFailures,
 		catalogue.RadioActiveTime, catalogue.RadioBusyTime, catalogue.RadioRxTime, catalogue.RadioTxTime,
 	}
 }
@@ -215,6 +219,9 @@ func (r *IwinfoRadios) addInterface(ctx context.Context, b *sample.Batch, w wlan
 	count, ok := r.count(ctx, w, &info, t)
 	if ok && (count.all > 0 || isMaster(info.mode)) {
 		count.add(b, w.name)
+	}
+	if n, ok := r.joins.failures(w.name); ok && isMaster(info.mode) {
+		b.Add(catalogue.RadioAssociationFailures, w.name, n)
 	}
 	claim := 1
 	if info.frequency != 0 {

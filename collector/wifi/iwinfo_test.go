@@ -128,7 +128,7 @@ func (w *openWrt) bus(t *testing.T) *ubus.Conn {
 
 func (w *openWrt) radios(t *testing.T) *IwinfoRadios {
 	t.Helper()
-	return NewIwinfoRadios(w.bus(t))
+	return NewIwinfoRadios(w.bus(t), nil)
 }
 
 func (w *openWrt) stations(t *testing.T) *IwinfoStations {
@@ -198,7 +198,7 @@ func TestOpenWrtWithoutWiFiHasNoData(t *testing.T) {
 			}
 		}
 	}
-	for _, s := range []collector.Source{NewIwinfoRadios(ubus.Dial(t.TempDir() + "/none")), NewIwinfoStations(ubus.Dial(t.TempDir()+"/none"), pseudonym)} {
+	for _, s := range []collector.Source{NewIwinfoRadios(ubus.Dial(t.TempDir()+"/none"), nil), NewIwinfoStations(ubus.Dial(t.TempDir()+"/none"), pseudonym)} {
 		if _, err := collect(t, s, 0); !errors.Is(err, collector.ErrNoData) {
 			t.Errorf("no bus: %s gave %v; want ErrNoData", s.Describe().Name, err)
 		}

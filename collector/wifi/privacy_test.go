@@ -50,7 +50,7 @@ func addressHome() *box {
 
 func TestNoInstanceHoldsAHardwareAddress(t *testing.T) {
 	k := addressHome()
-	radios := NewRadios(k.dial)
+	radios := NewRadios(k.dial, nil)
 	for range 2 {
 		got, err := checkOutput(t, radios)
 		if err != nil || got["#3"] == nil || got["#4"] == nil || got["phy0"] == nil || got["phy1.12"] == nil || len(got) != 4 {
@@ -105,7 +105,7 @@ func TestNoInterfaceOfABusHoldsAHardwareAddress(t *testing.T) {
 		w.replies["iwinfo info "+name] = infoReply
 		w.replies["hostapd."+name+" get_clients "] = clientsReply
 		bus := w.bus(t)
-		for _, s := range []collector.Source{NewIwinfoRadios(bus), NewIwinfoStations(bus, pseudonym)} {
+		for _, s := range []collector.Source{NewIwinfoRadios(bus, nil), NewIwinfoStations(bus, pseudonym)} {
 			if got, err := checkOutput(t, s); err != nil || len(got) == 0 {
 				t.Errorf("%s: %v, %v; want phy0-ap0", s.Describe().Name, got, err)
 			}

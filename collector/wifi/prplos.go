@@ -24,13 +24,20 @@ const (
 	modelAP    = "WiFi.AccessPoint"
 	modelGet   = "_get"
 	modelStats = "getStationStats"
+	// modelCounts is the object of an access point that counts who joined and
+	// who did not. It is asked for alone: what is beside it has the key.
+	modelCounts = "AssociationCount."
 )
+
+// errNotInModel is the code of the data model for what it does not have
+// (amxd_status_object_not_found).
+const errNotInModel = 2
 
 // read calls a method of the data model. It is answered by three values in a
 // row: the result, what the method changed of its parameters, and how it went
 // (an amxd_status_t of Ambiorix).
-func read(ctx context.Context, m Model, object, method string) (tree.Node, error) {
-	values, err := m.Values(ctx, object, method, nil)
+func read(ctx context.Context, m Model, object, method string, params map[string]any) (tree.Node, error) {
+	values, err := m.Values(ctx, object, method, params)
 	if err != nil {
 		return tree.Node{}, err
 	}
@@ -38,7 +45,10 @@ func read(ctx context.Context, m Model, object, method string) (tree.Node, error
 		return tree.Node{}, fmt.Errorf("%s.%s: %w: no value", object, method, collector.ErrNoData)
 	}
 	last := values[len(values)-1].Get("amxd-error-code")
-	if code, ok := last.Int(); ok && code != 0 {
+	switch code, ok := last.Int(); {
+	case ok && code == errNotInModel:
+		return tree.Node{}, fmt.Errorf("%s.%s: %w: not in the data model", object, method, collector.ErrNoData)
+	case ok && code != 0:
 		return tree.Node{}, fmt.Errorf("%s.%s: error %d of the data model", object, method, code)
 	}
 	return values[0], nil
@@ -76,10 +86,13 @@ func instanceOf(path, object string) (number string, ok bool) {
 }
 
 // PrplRadios is the source "radios" of prplOS.
-type PrplRadios struct{ model Model }
+type PrplRadios struct {
+	model   Model
+	refused refusals
+}
 
 // NewPrplRadios returns the source "radios" of a box with that data model.
-func NewPrplRadios(m Model) *PrplRadios { return &PrplRadios{m} }
+func NewPrplRadios(m Model) *PrplRadios { return &PrplRadios{model: m} }
 
 // Describe says that the source is for support. The data model tells of the
 // radios what a Livebox does.
@@ -93,23 +106,42 @@ func (r *PrplRadios) Describe() collector.Description {
 	}
 }
 
-// Collect adds the readings of every radio and the number of stations of every
-// access point, with "radio1" and "ap1" as instance for the first of each:
-// their names may be anybody's.
+// Collect adds the readings of every radio, and of every access point the number
+// of stations and of those that did not get in, with "radio1" and "ap1" as
+// instance for the first of each: their names may be anybody's.
 func (r *PrplRadios) Collect(ctx context.Context, b *sample.Batch) error {
 	given := len(b.Readings)
 	var t tally
-	for _, x := range []struct {
-		object string
-		decode func(tree.Node, *sample.Batch) error
-	}{{modelRadio, decodeModelRadios}, {modelAP, decodeModelCounts}} {
-		n, err := read(ctx, r.model, x.object, modelGet)
-		if err == nil {
-			err = x.decode(n, b)
-		}
-		t.judge(x.object, err)
+	n, err := read(ctx, r.model, modelRadio, modelGet, nil)
+	if err == nil {
+		err = decodeModelRadios(n, b)
+	}
+	t.judge(modelRadio, err)
+	n, err = read(ctx, r.model, modelAP, modelGet, nil)
+	if err == nil {
+		err = decodeModelCounts(n, b)
+	}
+	if t.judge(modelAP, err) {
+		r.addRefused(ctx, n, b, &t)
 	}
 	return t.result(len(b.Readings) > given)
+}
+
+// addRefused asks every access point of the reply n that is on for its counts.
+func (r *PrplRadios) addRefused(ctx context.Context, n tree.Node, b *sample.Batch, t *tally) {
+	given := len(b.Readings)
+	err := eachInstance(n, modelAP, &t.Check, func(number string, n tree.Node) {
+		if s, _ := t.Text(n, "Status"); s != "Enabled" {
+			return
+		}
+		n, err := read(ctx, r.model, modelAP+"."+number, modelGet, map[string]any{"rel_path": modelCounts})
+		if err == nil {
+			err = decodeModelRefused(n, b)
+		}
+		t.judge(modelAP+"."+number, err)
+	})
+	t.judge(modelAP, err)
+	r.refused.goOn(b.Readings[given:])
 }
 
 // decodeModelRadios reads the reply of WiFi.Radio _get.
@@ -146,6 +178,21 @@ func decodeModelCounts(n tree.Node, b *sample.Batch) error {
 	return c.Err()
 }
 
+// decodeModelRefused reads the counts in the reply of _get of one access point.
+func decodeModelRefused(n tree.Node, b *sample.Batch) error {
+	if !n.IsObject() {
+		return fmt.Errorf("%s.%s: %w: no object", modelAP, modelGet, tree.ErrMalformed)
+	}
+	var c tree.Check
+	n.Each(func(key string, n tree.Node) {
+		object, ok := strings.CutSuffix(key, "."+modelCounts)
+		if number, isAP := instanceOf(object, modelAP); ok && isAP {
+			addRefused(b, "ap"+number, n, &c)
+		}
+	})
+	return c.Err()
+}
+
 // PrplStations is the source "stations" of prplOS.
 type PrplStations struct {
 	roster
@@ -176,7 +223,7 @@ func (s *PrplStations) Describe() collector.Description {
 // statistics: the table of stations has those of the last time that somebody
 // did.
 func (s *PrplStations) Collect(ctx context.Context, b *sample.Batch) error {
-	n, err := read(ctx, s.model, modelAP, modelGet)
+	n, err := read(ctx, s.model, modelAP, modelGet, nil)
 	if err != nil {
 		return err
 	}
@@ -193,7 +240,7 @@ func (s *PrplStations) Collect(ctx context.Context, b *sample.Batch) error {
 	s.beginRound(b.At)
 	for _, number := range aps {
 		s.dumping = fingerprint(number)
-		n, err := read(ctx, s.model, modelAP+"."+number, modelStats)
+		n, err := read(ctx, s.model, modelAP+"."+number, modelStats, nil)
 		if err == nil {
 			err = eachModelStation(n, &t.Check, func(r *reply) {
 				if !r.hasMAC {
@@ -242,6 +289,7 @@ func prplDecoders() []platform.Decoder {
 	return []platform.Decoder{
 		decoder("radios.model", modelRadio, modelGet, sysbusRadioMetrics(), decodeModelRadios),
 		decoder("radios.accesspoints", modelAP, modelGet, []catalogue.ID{catalogue.RadioStations, catalogue.RadioWeakStations}, decodeModelCounts),
+		decoder("radios.joins", modelAP+".*", modelGet, []catalogue.ID{catalogue.RadioAssociationFailures}, decodeModelRefused),
 		decoder("stations.model", modelAP+".*", modelStats, sysbusStationMetrics(), func(n tree.Node, b *sample.Batch) error {
 			var c tree.Check
 			if err := naming(eachModelStation)(n, &c, b); err != nil {

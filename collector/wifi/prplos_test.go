@@ -26,6 +26,8 @@ const (
 	prplAPs = `{"WiFi.AccessPoint.1.":{"Status":"Enabled","Enable":1,"Alias":"wl0","ActiveAssociatedDeviceNumberOfEntries":1,"AssociatedDeviceNumberOfEntries":2},
 		"WiFi.AccessPoint.1.Security.":{"KeyPassPhrase":"12345678"},
 		"WiFi.AccessPoint.2.":{"Status":"Disabled","Enable":0,"ActiveAssociatedDeviceNumberOfEntries":0}}`
+	prplCounts = `{"WiFi.AccessPoint.1.AssociationCount.":{"Success":53,"Fail":13,"FailSecurity":3,"Disconnect":243},
+		"WiFi.AccessPoint.1.AssociationCount.FastReconnectTypes.1.":{"Type":"Default","Count":20}}`
 	prplStations = `{"retval":[
 		{"MACAddress":"3C:22:FB:5A:00:01","Active":1,"AuthenticationState":1,"SignalStrength":-56,"Noise":-92,"SignalNoiseRatio":36,
 			"LastDataDownlinkRate":1200900,"LastDataUplinkRate":1080600,"DownlinkMCS":11,"UplinkMCS":10,"DownlinkBandwidth":80,"UplinkBandwidth":80,
@@ -49,6 +51,7 @@ func newModel(t *testing.T) (*model, *ubus.Conn) {
 		"WiFi.Radio _get":                    prplRadios,
 		"WiFi.AccessPoint _get":              prplAPs,
 		"WiFi.AccessPoint.1 getStationStats": prplStations,
+		"WiFi.AccessPoint.1 _get":            prplCounts,
 		"WiFi.AccessPoint.2 getStationStats": ubus.ErrUnknown,
 	}}
 	objects := func() []ubustest.Object { return (&openWrt{replies: m.replies}).objects() }
@@ -79,7 +82,7 @@ func TestDataModelOfPrplOS(t *testing.T) {
 			catalogue.RadioNoise: -92, catalogue.RadioUtilisation: 14, catalogue.RadioInterference: 3,
 		},
 		"radio2": {catalogue.RadioBand: catalogue.Band2G4},
-		"ap1":    {catalogue.RadioStations: 1},
+		"ap1":    {catalogue.RadioStations: 1, catalogue.RadioAssociationFailures: 16},
 	}
 	if diff := cmp.Diff(want, must(t, NewPrplRadios(c))); diff != "" {
 		t.Errorf("radios: %s", diff)
@@ -108,7 +111,8 @@ func TestDataModelThatDoesNotAnswer(t *testing.T) {
 		{"refused", func(m *model) {
 			m.replies["WiFi.Radio _get"], m.replies["WiFi.AccessPoint _get"] = ubus.ErrPermissionDenied, ubus.ErrPermissionDenied
 		}, collector.ErrRefused, ""},
-		{"error of the data model", func(m *model) { m.code = 2 }, nil, "error 2 of the data model"},
+		{"error of the data model", func(m *model) { m.code = 3 }, nil, "error 3 of the data model"},
+		{"not in the data model", func(m *model) { m.code = 2 }, collector.ErrNoData, ""},
 		{"instance that is none", func(m *model) {
 			m.replies["WiFi.Radio _get"], m.replies["WiFi.AccessPoint _get"] = `{"WiFi.Radio.1.":7}`, `{"WiFi.AccessPoint.1.":"x"}`
 		}, tree.ErrMalformed, ""},
@@ -159,7 +163,7 @@ func TestTimeOfAssociationThatDriftsIsTheSame(t *testing.T) {
 }
 
 func FuzzDataModel(f *testing.F) {
-	for _, s := range []string{prplRadios, prplAPs, prplStations, `{"retval":{"3C:22:FB:5A:00:01":{"Active":true}}}`} {
+	for _, s := range []string{prplRadios, prplAPs, prplCounts, prplStations, `{"retval":{"3C:22:FB:5A:00:01":{"Active":true}}}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {

@@ -29,6 +29,7 @@ const (
 // many stations are on it: of these, it reads nothing but their signal.
 type Radios struct {
 	client *client
+	joins  *Joins
 	radios []radio
 
 	// The round under way.
@@ -57,9 +58,10 @@ type stationCount struct {
 }
 
 // NewRadios returns the source "radios". dial connects to the kernel (Dial);
-// it is called in the first round, and again after an error.
-func NewRadios(dial func() (Conn, error)) *Radios {
-	r := &Radios{client: newClient(dial)}
+// it is called in the first round, and again after an error. joins is who
+// counts those that did not get in; nil: nobody.
+func NewRadios(dial func() (Conn, error), joins *Joins) *Radios {
+	r := &Radios{client: newClient(dial), joins: joins}
 	r.beginSurvey = func() { r.best = survey{} }
 	r.beginCount = func() { r.count = stationCount{} }
 	r.takeSurvey = r.addSurvey
@@ -75,7 +77,7 @@ func (r *Radios) Describe() collector.Description {
 		Metrics: append([]catalogue.ID{
 			catalogue.RadioChannel, catalogue.RadioBand, catalogue.RadioBandwidth,
 			catalogue.RadioNoise, catalogue.RadioTxPower,
-			catalogue.RadioStations, catalogue.RadioWeakStations,
+			catalogue.RadioStations, catalogue.RadioWeakStations, catalogue.RadioAssociationFailures,
 		}, timeMetrics[:]...),
 		Interval: interval,
 		Timeout:  timeout,
@@ -84,7 +86,8 @@ func (r *Radios) Describe() collector.Description {
 
 // Collect adds the readings of every radio, with the radio's name ("phy0";
 // "phy0.1" for the second radio of a phy that has several) as instance, and
-// the number of stations of every interface, with the interface's name.
+// the number of stations of every interface and of those that did not get in,
+// with the interface's name.
 func (r *Radios) Collect(ctx context.Context, b *sample.Batch) error {
 	return r.client.finish(r.collect(ctx, b))
 }
@@ -108,6 +111,9 @@ func (r *Radios) collect(ctx context.Context, b *sample.Batch) error {
 		it := &r.client.interfaces[i]
 		if err := r.addCount(ctx, b, it); err != nil && first == nil {
 			first = fmt.Errorf("count stations of %s: %w", it.instance, err)
+		}
+		if n, ok := r.joins.failures(it.instance); ok && it.isAccessPoint() {
+			b.Add(catalogue.RadioAssociationFailures, it.instance, n)
 		}
 	}
 	if first == nil && len(b.Readings) == before {

@@ -36,7 +36,7 @@ func radioReadings() map[string]map[catalogue.ID]int64 {
 }
 
 func TestRadioThatTellsAll(t *testing.T) {
-	if diff := cmp.Diff(radioReadings(), must(t, NewRadios(home(2).dial))); diff != "" {
+	if diff := cmp.Diff(radioReadings(), must(t, NewRadios(home(2).dial, nil))); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -98,7 +98,7 @@ func TestRadioGivesNothingThatItIsNotTold(t *testing.T) {
 			tt.alter(k)
 			want := radioReadings()
 			tt.want(want)
-			if diff := cmp.Diff(want, must(t, NewRadios(k.dial))); diff != "" {
+			if diff := cmp.Diff(want, must(t, NewRadios(k.dial, nil))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -123,7 +123,7 @@ func TestWeakStationsAreCounted(t *testing.T) {
 	}
 	// It has authenticated but not associated.
 	k.stations[3] = append(k.stations[3], stationEntry(9, stationInfo().with(unix.NL80211_STA_INFO_STA_FLAGS, flags(0xfe, 0x20)).with(unix.NL80211_STA_INFO_SIGNAL_AVG, int8(-90))))
-	got := must(t, NewRadios(k.dial))["phy0-ap0"]
+	got := must(t, NewRadios(k.dial, nil))["phy0-ap0"]
 	want := map[catalogue.ID]int64{catalogue.RadioStations: 6, catalogue.RadioWeakStations: 2}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -142,7 +142,7 @@ func TestInterfacesOfARadioSpeakForItOnce(t *testing.T) {
 	want["phy0-ap1"] = map[catalogue.ID]int64{catalogue.RadioStations: 0, catalogue.RadioWeakStations: 0}
 	want["phy0-ap9"] = want["phy0-ap1"]
 	want["phy0-sta0"] = map[catalogue.ID]int64{catalogue.RadioStations: 1, catalogue.RadioWeakStations: 0}
-	r := NewRadios(k.dial)
+	r := NewRadios(k.dial, nil)
 	for range 2 {
 		if diff := cmp.Diff(want, must(t, r)); diff != "" {
 			t.Error(diff)
@@ -163,7 +163,7 @@ func TestInterfaceThatIsDownAndNoAccessPointIsNoData(t *testing.T) {
 		{unix.NL80211_ATTR_WIPHY, uint32(0)},
 		{unix.NL80211_ATTR_IFTYPE, uint32(unix.NL80211_IFTYPE_STATION)},
 	}}
-	if got, err := collect(t, NewRadios(k.dial), 0); !errors.Is(err, collector.ErrNoData) || len(got) != 0 {
+	if got, err := collect(t, NewRadios(k.dial, nil), 0); !errors.Is(err, collector.ErrNoData) || len(got) != 0 {
 		t.Errorf("%v, %v; want ErrNoData", got, err)
 	}
 }
@@ -179,7 +179,7 @@ func TestRadiosOfOnePhyAreToldApart(t *testing.T) {
 			k.surveys[index] = append(k.surveys[index], surveyEntry(channelSurvey(f).with(unix.NL80211_SURVEY_INFO_TIME, uint64(1000*(j+1)))))
 		}
 	}
-	got := must(t, NewRadios(k.dial))
+	got := must(t, NewRadios(k.dial, nil))
 	for i, band := range []int64{catalogue.Band2G4, catalogue.Band5G, catalogue.Band6G} {
 		name := fmt.Sprintf("phy0.%d", i)
 		if got[name][catalogue.RadioBand] != band || got[name][catalogue.RadioActiveTime] != int64(1000*(i+1)) {
@@ -194,7 +194,7 @@ func TestRadiosOfOnePhyAreToldApart(t *testing.T) {
 func TestRadioHasTheNameThatTheKernelGives(t *testing.T) {
 	k := home(0)
 	k.interfaces[0] = k.interfaces[0].with(unix.NL80211_ATTR_WIPHY_NAME, "wifi5g")
-	if got := must(t, NewRadios(k.dial)); got["wifi5g"] == nil || got["phy0"] != nil {
+	if got := must(t, NewRadios(k.dial, nil)); got["wifi5g"] == nil || got["phy0"] != nil {
 		t.Errorf("%v; want a radio called wifi5g", got)
 	}
 }
@@ -207,7 +207,7 @@ func (k *box) active(frequency uint32, ms uint64) {
 
 func TestTimesOfARadioNeverDecrease(t *testing.T) {
 	k := home(0)
-	r := NewRadios(k.dial)
+	r := NewRadios(k.dial, nil)
 	for _, tt := range []struct {
 		name      string
 		frequency uint32
@@ -235,7 +235,7 @@ func TestTimesOfARadioNeverDecrease(t *testing.T) {
 
 func TestRadiosAreBounded(t *testing.T) {
 	k := home(0)
-	r := NewRadios(k.dial)
+	r := NewRadios(k.dial, nil)
 	// The driver starts again and again: each time the phy has a new number.
 	for phy := range uint32(3 * maxRadios) {
 		k.interfaces[0] = k.interfaces[0].with(unix.NL80211_ATTR_WIPHY, phy)

@@ -9,6 +9,7 @@ import (
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/counter"
 	"livebox-agent/collector/platform/tree"
 	"livebox-agent/collector/sample"
 )
@@ -104,17 +105,20 @@ func (a *asked) wait(ctx context.Context) (tree.Node, error) {
 }
 
 // SysbusRadios is the source "radios" of a Livebox.
-type SysbusRadios struct{ bus *Sysbus }
+type SysbusRadios struct {
+	bus     *Sysbus
+	refused refusals
+}
 
 // NewRadios returns the source "radios".
-func (s *Sysbus) NewRadios() *SysbusRadios { return &SysbusRadios{s} }
+func (s *Sysbus) NewRadios() *SysbusRadios { return &SysbusRadios{bus: s} }
 
 // sysbusRadioMetrics are what a Livebox tells of its radios.
 func sysbusRadioMetrics() []catalogue.ID {
 	return []catalogue.ID{
 		catalogue.RadioChannel, catalogue.RadioBand, catalogue.RadioBandwidth, catalogue.RadioNoise,
 		catalogue.RadioUtilisation, catalogue.RadioInterference,
-		catalogue.RadioStations, catalogue.RadioWeakStations,
+		catalogue.RadioStations, catalogue.RadioWeakStations, catalogue.RadioAssociationFailures,
 	}
 }
 
@@ -131,14 +135,40 @@ func (r *SysbusRadios) Describe() collector.Description {
 }
 
 // Collect adds the readings of every radio, with the box's name for it
-// ("rad5g0") as instance, and the number of stations of every access point,
-// with its name.
+// ("rad5g0") as instance, and the number of stations of every access point and
+// of those that did not get in, with its name.
 func (r *SysbusRadios) Collect(ctx context.Context, b *sample.Batch) error {
 	n, err := r.bus.ask(ctx, b.At)
 	if err != nil {
 		return err
 	}
-	return decodeRadios(n, b)
+	given := len(b.Readings)
+	err = decodeRadios(n, b)
+	r.refused.goOn(b.Readings[given:])
+	return err
+}
+
+// refusals continue the boxes' counts of stations that did not get in, which
+// start again from zero with the box and where somebody resets them.
+type refusals struct{ known map[string]*counter.Unwrapper }
+
+// goOn makes totals of the counts among the readings.
+func (f *refusals) goOn(readings []sample.Reading) {
+	for i := range readings {
+		r := &readings[i]
+		if r.Metric != catalogue.RadioAssociationFailures {
+			continue
+		}
+		u := f.known[r.Instance]
+		if u == nil {
+			if f.known == nil || len(f.known) >= maxCounts {
+				f.known = make(map[string]*counter.Unwrapper)
+			}
+			u = &counter.Unwrapper{}
+			f.known[r.Instance] = u
+		}
+		r.Value, _ = u.Next(uint64(r.Value), 64)
+	}
 }
 
 // SysbusStations is the source "stations" of a Livebox.

@@ -101,6 +101,7 @@ func decodeRadios(n tree.Node, b *sample.Batch) error {
 	each(vaps, maxVAPs, &c, func(name string, v tree.Node) {
 		if isUp(v, "VAPStatus", base.Get(name), &c) {
 			addSysbusCount(b, name, v, &c)
+			addRefused(b, name, v.Get("AssociationCount"), &c)
 		}
 	})
 	if err := c.Err(); err != nil {
@@ -169,6 +170,17 @@ func addSysbusCount(b *sample.Batch, name string, v tree.Node, c *tree.Check) {
 	b.Add(catalogue.RadioStations, name, n.all)
 	if n.measured > 0 || listed == 0 && n.all == 0 {
 		b.Add(catalogue.RadioWeakStations, name, n.weak)
+	}
+}
+
+// addRefused adds how many stations went away again without being let in: for
+// want of the right key (FailSecurity) and for other reasons (Fail). They are
+// counted apart (pwhm's wld_assocdev.c).
+func addRefused(b *sample.Batch, name string, counts tree.Node, c *tree.Check) {
+	security, ok := unsigned(counts, c, "FailSecurity")
+	other, both := unsigned(counts, c, "Fail")
+	if ok && both {
+		b.Add(catalogue.RadioAssociationFailures, name, security+other)
 	}
 }
 

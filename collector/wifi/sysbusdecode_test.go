@@ -82,9 +82,9 @@ func TestRadiosOfEachGeneration(t *testing.T) {
 			},
 			// Of the two that the box counts, the fixture lists one, and as
 			// gone.
-			"vap2g0priv0": {catalogue.RadioStations: 2},
-			"vap5g0priv0": {catalogue.RadioStations: 2, catalogue.RadioWeakStations: 0},
-			"vap6g0priv0": {catalogue.RadioStations: 0, catalogue.RadioWeakStations: 0},
+			"vap2g0priv0": {catalogue.RadioStations: 2, catalogue.RadioAssociationFailures: 928},
+			"vap5g0priv0": {catalogue.RadioStations: 2, catalogue.RadioWeakStations: 0, catalogue.RadioAssociationFailures: 614},
+			"vap6g0priv0": {catalogue.RadioStations: 0, catalogue.RadioWeakStations: 0, catalogue.RadioAssociationFailures: 0},
 		},
 		"liveboxS": {
 			"rad2g0": {
@@ -95,8 +95,8 @@ func TestRadiosOfEachGeneration(t *testing.T) {
 				catalogue.RadioBand: catalogue.Band5G, catalogue.RadioChannel: 100, catalogue.RadioBandwidth: 160,
 				catalogue.RadioNoise: -91, catalogue.RadioUtilisation: 3, catalogue.RadioInterference: 0,
 			},
-			"vap2g0priv": {catalogue.RadioStations: 3, catalogue.RadioWeakStations: 0},
-			"vap5g0priv": {catalogue.RadioStations: 7, catalogue.RadioWeakStations: 1},
+			"vap2g0priv": {catalogue.RadioStations: 3, catalogue.RadioWeakStations: 0, catalogue.RadioAssociationFailures: 12},
+			"vap5g0priv": {catalogue.RadioStations: 7, catalogue.RadioWeakStations: 1, catalogue.RadioAssociationFailures: 16},
 		},
 	} {
 		got, err := decode(t, "radios.wlan", fixture(t, name))
@@ -413,7 +413,8 @@ func FuzzSysbus(f *testing.F) {
 		catalogue.RadioChannel: {1, 233}, catalogue.RadioBand: {1, 3}, catalogue.RadioBandwidth: {20, 320},
 		catalogue.RadioNoise: {-127, -1}, catalogue.RadioUtilisation: {0, 100}, catalogue.RadioInterference: {0, 100},
 		catalogue.RadioStations: {0, maxEntries}, catalogue.RadioWeakStations: {0, maxEntries},
-		catalogue.StationSignal: {-127, -1}, catalogue.StationNoise: {-127, -1}, catalogue.StationSNR: {0, 127},
+		catalogue.RadioAssociationFailures: {0, 1<<33 - 2},
+		catalogue.StationSignal:            {-127, -1}, catalogue.StationNoise: {-127, -1}, catalogue.StationSNR: {0, 127},
 		catalogue.StationDownlinkMCS: {0, 31}, catalogue.StationUplinkMCS: {0, 31},
 		catalogue.StationDownlinkRate: {1, maxRate}, catalogue.StationUplinkRate: {1, maxRate},
 		catalogue.SensorTemperature: {-40_000, 150_000},

@@ -110,7 +110,7 @@ func kernelSources() ([]collector.Source, error) {
 		sensors.NewAlarms("", nil), surge.NewRestarts(surge.Config{}), surge.NewKernel(surge.Config{}),
 		surge.NewLightning(surge.Config{}), surge.NewProtection(surge.Config{}),
 		netdev.NewPorts(netdev.Config{}), netdev.NewTraffic(netdev.Config{}),
-		optics.New(optics.Config{}), wifi.NewRadios(wifi.Dial), wifi.NewStations(wifi.Dial, func([6]byte) string { return "" }),
+		optics.New(optics.Config{}), wifi.NewRadios(wifi.Dial, nil), wifi.NewStations(wifi.Dial, func([6]byte) string { return "" }),
 		active,
 	}, nil
 }

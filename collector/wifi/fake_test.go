@@ -1,10 +1,12 @@
 package wifi
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +72,7 @@ const family = 28
 
 // A box is a kernel with wireless interfaces.
 type box struct {
+	mu         sync.Mutex // held by who answers, and who changes what follows meanwhile
 	interfaces []attributes
 	surveys    map[uint32][]attributes // by interface index
 	stations   map[uint32][]attributes
@@ -83,6 +86,10 @@ type box struct {
 	interrupt int
 	dials     int
 	dialErr   error
+	// refuseOne is the answer to who asks for one station.
+	refuseOne error
+	// noGroups is for a kernel that has no multicast groups.
+	noGroups bool
 }
 
 func newBox() *box {
@@ -107,6 +114,8 @@ func (k *box) refuses(command uint8, index uint32, err error) {
 }
 
 func (k *box) answer(m netlink.Message) ([]netlink.Message, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	command, body, err := netlink.CutGeneric(m.Data)
 	if err != nil {
 		return nil, err
@@ -116,20 +125,27 @@ func (k *box) answer(m netlink.Message) ([]netlink.Message, error) {
 			return nil, unix.ENOENT
 		}
 		return []netlink.Message{message(unix.GENL_ID_CTRL, unix.CTRL_CMD_NEWFAMILY, attributes{
-			{unix.CTRL_ATTR_FAMILY_NAME, "nl80211"}, {unix.CTRL_ATTR_FAMILY_ID, k.family},
+			{unix.CTRL_ATTR_FAMILY_NAME, "nl80211"}, {unix.CTRL_ATTR_FAMILY_ID, k.family}, {unix.CTRL_ATTR_MCAST_GROUPS, k.groups()},
 		})}, nil
 	}
 	if m.Type != k.family {
 		return nil, unix.EOPNOTSUPP
 	}
-	if m.Flags&unix.NLM_F_DUMP != unix.NLM_F_DUMP {
-		return nil, errors.New("BUG: not a dump")
-	}
 	var index uint32
+	var mac []byte
 	for a := netlink.NewAttributes(body); a.Next(); {
-		if a.Type() == unix.NL80211_ATTR_IFINDEX {
+		switch a.Type() {
+		case unix.NL80211_ATTR_IFINDEX:
 			index = a.Uint32()
+		case unix.NL80211_ATTR_MAC:
+			mac = a.Bytes()
 		}
+	}
+	switch dump := m.Flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP; {
+	case !dump && command == unix.NL80211_CMD_GET_STATION:
+		return k.station(index, mac)
+	case !dump:
+		return nil, errors.New("BUG: not a dump")
 	}
 	for _, i := range []uint32{index, 0} {
 		if err := k.refuse[command][i]; err != nil {
@@ -150,6 +166,35 @@ func (k *box) answer(m netlink.Message) ([]netlink.Message, error) {
 		return ms, nil
 	}
 	return nil, unix.EOPNOTSUPP
+}
+
+// groups are the multicast groups of nl80211.
+func (k *box) groups() attributes {
+	if k.noGroups {
+		return nil
+	}
+	var as attributes
+	for i, name := range []string{"config", "scan", "mlme"} {
+		as = append(as, attribute{uint16(i + 1), attributes{
+			{unix.CTRL_ATTR_MCAST_GRP_NAME, name}, {unix.CTRL_ATTR_MCAST_GRP_ID, mlmeGroup - 2 + uint32(i)},
+		}})
+	}
+	return as
+}
+
+// station answers who asks for one station.
+func (k *box) station(index uint32, mac []byte) ([]netlink.Message, error) {
+	if k.refuseOne != nil {
+		return nil, k.refuseOne
+	}
+	for _, s := range slices.Backward(k.stations[index]) {
+		for _, a := range s {
+			if m, ok := a.value.([]byte); ok && a.typ == unix.NL80211_ATTR_MAC && bytes.Equal(m, mac) {
+				return k.messages(unix.NL80211_CMD_NEW_STATION, []attributes{s}), nil
+			}
+		}
+	}
+	return nil, unix.ENOENT
 }
 
 func (k *box) messages(command uint8, entries []attributes) []netlink.Message {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"livebox-agent/collector/platform/ubus/ubustest"
 )
 
 // DefaultPassword is the password of a box whose Config has none.
@@ -83,6 +85,7 @@ type Box struct {
 	slow      time.Duration
 	misbehave Misbehaviour
 	calls     map[string]int
+	buses     []*ubustest.Server
 }
 
 // New returns a box of the kind that the Config asks for.

@@ -47,6 +47,9 @@ func (b *Box) modelValues(object, method string, params map[string]any) ubus.Tab
 		}
 		switch method {
 		case "_get":
+			if params["rel_path"] == "AssociationCount." {
+				return b.modelJoins(object, &b.p.radios[i])
+			}
 			return tab(object+".", tab("Status", "Enabled", "Enable", true))
 		case "_set":
 			set, _ := params["parameters"].(map[string]any)
@@ -56,6 +59,14 @@ func (b *Box) modelValues(object, method string, params map[string]any) ubus.Tab
 		}
 	}
 	return nil
+}
+
+// modelJoins returns who joined and who did not.
+func (b *Box) modelJoins(object string, r *radioSpec) ubus.Table {
+	return tab(object+".AssociationCount.", tab(
+		"Success", len(b.modelStations(r)), "Fail", 0, "FailSecurity", b.world.refused[r.vaps[0]], "Disconnect", 0,
+		"FastReconnects", 0, "ResetCounters", false,
+	))
 }
 
 // eachModelRadio returns the instances of a table that has one for each radio.

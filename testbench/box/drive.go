@@ -9,17 +9,52 @@ import (
 
 // AddStation lets a device associate, and returns its address.
 func (b *Box) AddStation(s Station) (mac string, err error) {
+	st, notices, err := b.addStation(s)
+	if err != nil {
+		return "", err
+	}
+	b.notify(notices)
+	return st.MAC, nil
+}
+
+func (b *Box) addStation(s Station) (*station, []notice, error) {
 	w := b.at()
 	defer b.mu.Unlock()
 	if _, err := w.find(s.MAC); err == nil {
-		return "", fmt.Errorf("station %s: is there already", s.MAC)
+		return nil, nil, fmt.Errorf("station %s: is there already", s.MAC)
 	}
 	st := w.join(s)
 	if st == nil {
-		return "", fmt.Errorf("station: %s has no radio on %s", b.config.Model, s.Band)
+		return nil, nil, fmt.Errorf("station: %s has no radio on %s", b.config.Model, s.Band)
 	}
 	b.tellStation(st, "device_added")
-	return st.MAC, nil
+	return st, b.hostapdNotices(st, "auth", "assoc", "sta-authorized"), nil
+}
+
+// FailStation lets a device try to join so many times with the wrong key.
+func (b *Box) FailStation(s Station, times int) error {
+	notices, err := b.failStation(s, times)
+	b.notify(notices)
+	return err
+}
+
+func (b *Box) failStation(s Station, times int) (notices []notice, err error) {
+	w := b.at()
+	defer b.mu.Unlock()
+	if _, err := w.find(s.MAC); err == nil {
+		return nil, fmt.Errorf("station %s: is there already", s.MAC)
+	}
+	st := w.join(s)
+	if st == nil {
+		return nil, fmt.Errorf("station: %s has no radio on %s", b.config.Model, s.Band)
+	}
+	w.stations = slices.DeleteFunc(w.stations, func(x *station) bool { return x == st })
+	w.refused[st.radio.vaps[0]] += times
+	for range times {
+		// hostapd notices the wrong key in each of two messages.
+		notices = append(notices, b.hostapdNotices(st, "auth", "assoc", "key-mismatch", "key-mismatch", "deauth")...)
+	}
+	return notices, nil
 }
 
 // MoveStation puts a device at a distance from the box, in metres.
@@ -40,15 +75,21 @@ func (b *Box) MoveStation(mac string, metres float64) error {
 
 // RemoveStation lets a device go.
 func (b *Box) RemoveStation(mac string) error {
+	notices, err := b.removeStation(mac)
+	b.notify(notices)
+	return err
+}
+
+func (b *Box) removeStation(mac string) ([]notice, error) {
 	w := b.at()
 	defer b.mu.Unlock()
 	st, err := w.find(mac)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w.stations = slices.DeleteFunc(w.stations, func(s *station) bool { return s == st })
 	b.tellStation(st, "device_deleted")
-	return nil
+	return b.hostapdNotices(st, "deauth", "disassoc"), nil
 }
 
 // tellStation puts an event of a device on the event channels.

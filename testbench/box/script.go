@@ -1,6 +1,7 @@
 package box
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ const Commands = `  add [BAND [METRES [DOWN [UP]]]]
                    a device comes (bit/s); prints its address
   move MAC METRES  a device moves
   remove MAC       a device goes
+  fail MAC [TIMES [BAND]]
+                   a device tries to join, with the wrong key
   list             print the devices
   traffic DOWN UP  what wired hosts transfer, in bit/s
   noise DB         add noise to the copper line; negative takes it away
@@ -74,6 +77,14 @@ func (b *Box) doStation(a *arguments) (out string, known bool) {
 	case "remove":
 		if mac := a.text(""); a.done() {
 			a.err = b.RemoveStation(mac)
+		}
+	case "fail":
+		mac, times, band := a.text(""), a.number(1), a.text("")
+		if ok := times >= 1 && times <= 1000; !ok || mac == "" {
+			a.fail(errors.New("an address, and from 1 to 1000 times"))
+		}
+		if a.done() {
+			a.err = b.FailStation(Station{MAC: mac, Band: band}, int(times))
 		}
 	case "list":
 		if a.done() {

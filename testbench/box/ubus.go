@@ -2,6 +2,8 @@ package box
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"livebox-agent/collector/platform/ubus"
@@ -17,7 +19,56 @@ func (b *Box) ServeUbus(path string) (*ubustest.Server, error) {
 	if !b.p.openwrt {
 		return nil, fmt.Errorf("serve ubus: a box of the kind %s has none", b.config.Model)
 	}
-	return ubustest.Listen(path, b.busObjects, b.busCall)
+	s, err := ubustest.Listen(path, b.busObjects, b.busCall)
+	if err == nil {
+		b.mu.Lock()
+		b.buses = append(b.buses, s)
+		b.mu.Unlock()
+	}
+	return s, err
+}
+
+// A notice is what hostapd tells of a device.
+type notice struct {
+	vap, typ, address string
+	radio             *radioSpec
+	signal            int
+}
+
+// notify tells the subscribers of hostapd. The caller does not hold mu.
+func (b *Box) notify(notices []notice) {
+	b.mu.Lock()
+	buses := slices.Clone(b.buses)
+	b.mu.Unlock()
+	for _, n := range notices {
+		values := tab("address", strings.ToLower(n.address))
+		if n.typ == "auth" || n.typ == "assoc" {
+			values = append(values, tab(
+				"target", strings.ToLower(b.mac(10+n.radio.index)), "signal", n.signal, "freq", megahertz(n.radio),
+			)...)
+		}
+		for _, s := range buses {
+			if _, err := s.Notify("hostapd."+n.vap, ubustest.Notice{Type: n.typ, Values: values}); err != nil {
+				b.log.Warn("hostapd cannot notify", "err", err)
+			}
+		}
+	}
+}
+
+// hostapdNotices returns what hostapd tells of a device that goes through these.
+// Boxes without hostapd's objects have none.
+func (b *Box) hostapdNotices(st *station, types ...string) []notice {
+	if !b.p.openwrt || b.p.prpl {
+		return nil
+	}
+	var notices []notice
+	for _, typ := range types {
+		if typ == "sta-authorized" && b.config.OldHostapd {
+			continue
+		}
+		notices = append(notices, notice{st.radio.vaps[0], typ, st.MAC, st.radio, st.signal(b.world)})
+	}
+	return notices
 }
 
 // busObjects lists what is on the bus.

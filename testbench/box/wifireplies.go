@@ -158,7 +158,8 @@ func (b *Box) vapMIB(name string) *object {
 		"MACAddress": b.mac(10 + r.index), "BSSID": b.mac(10 + r.index), "SSID": b.ssid(), "MultiAPType": group,
 		"RadioReference": "", "AssociatedDeviceNumberOfEntries": len(devices.fields),
 		"ActiveAssociatedDeviceNumberOfEntries": active, "AssociatedDevice": devices,
-		"AssociationCount/Success": len(devices.fields), "MaxAssociatedDevices": 32,
+		"AssociationCount/Success": len(devices.fields), "AssociationCount/FailSecurity": w.refused[name],
+		"MaxAssociatedDevices": 32,
 	} {
 		o.put(path, v)
 	}

@@ -56,6 +56,9 @@ type world struct {
 
 	traffic  map[string]*traffic
 	stations []*station
+	// refused are those that had the wrong key, by network, since the box
+	// booted.
+	refused map[string]int
 	// down and up are bits per second of wired hosts.
 	down, up float64
 	line     dsl
@@ -72,7 +75,7 @@ type world struct {
 func newWorld(p *personality, c Config) *world {
 	w := &world{
 		p: p, chance: chance(c.Seed), now: c.Clock(), bootTime: c.BootTime,
-		traffic: map[string]*traffic{}, down: 4e6, up: 4e5, happened: func(string, string, *object) {},
+		traffic: map[string]*traffic{}, refused: map[string]int{}, down: 4e6, up: 4e5, happened: func(string, string, *object) {},
 	}
 	w.booted = w.now - c.Uptime
 	w.upAt = w.booted
@@ -280,6 +283,7 @@ func (w *world) restart(reason, shutdown string) {
 	for _, s := range w.stations {
 		s.associate(w.upAt)
 	}
+	clear(w.refused)
 	w.line.boot(w.upAt)
 	w.wanWasUp, w.wanSince = false, w.upAt
 }

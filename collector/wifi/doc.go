@@ -12,6 +12,12 @@
 //     one by totals, by the time since the association, or by the order of the
 //     readings.
 //   - Radios keeps and gives nothing that tells one station from another.
+//   - A device that tries to join and is not let in counts once for each
+//     attempt, and one that is let in never; what nobody watches, or the box does
+//     not tell, is not counted.
+//   - The address of a device that tries to join is kept until it is let in or
+//     not, for half a minute at most, and never leaves; of many at a time only
+//     some are kept.
 //   - A counter of a station or radio never decreases while it is known:
 //     32-bit counters are unwrapped, and a new association or another channel
 //     is no step back.
@@ -30,5 +36,6 @@
 // include/uapi/linux/nl80211.h; golang.org/x/sys/unix generates its constants
 // from that file. The fields of a Livebox's replies have the names and the units
 // of TR-181 (Device:2, WiFi.) where it has them, and else those that the values
-// of boxes in use show.
+// of boxes in use show. What hostapd notifies of is in OpenWrt's ubus.c for it,
+// what a Livebox and prplOS count as a failure in pwhm's wld_assocdev.c.
 package wifi

@@ -12,6 +12,7 @@ import (
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/label"
 	"livebox-agent/collector/platform/kernel/netlink"
 	"livebox-agent/collector/platform/kernel/netlink/netlinktest"
 	"livebox-agent/collector/sample"
@@ -139,13 +140,34 @@ func (w *watchedBox) want(t *testing.T, instance string, want int64) {
 
 const untold = -1
 
+// A joinCase is what happens on phy0-ap0, and how many failures that is.
+type joinCase struct {
+	name string
+	do   func(w *watchedBox)
+	want int64
+}
+
+func runJoinCases(t *testing.T, cases []joinCase) {
+	t.Helper()
+	for _, tt := range cases {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				k := home(0)
+				k.interfaces = append(k.interfaces, accessPoint(4, "phy0-ap1"),
+					accessPoint(5, "phy0-sta0").with(unix.NL80211_ATTR_IFTYPE, uint32(unix.NL80211_IFTYPE_STATION)))
+				w := watch(t, k)
+				tt.do(w)
+				w.want(t, "phy0-ap0", tt.want)
+				w.want(t, "phy0-ap1", 0)
+				w.want(t, "phy0-sta0", untold)
+				w.end(t)
+			})
+		})
+	}
+}
+
 func TestStationThatIsNotLetInIsAFailure(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		do   func(w *watchedBox)
-		want int64
-	}{
-		{"nobody tries", func(*watchedBox) {}, 0},
+	runJoinCases(t, []joinCase{
 		{"wrong key, taken away after five seconds", func(w *watchedBox) {
 			w.comes(3, 1, pendingFlags)
 			after(5 * time.Second)
@@ -167,6 +189,29 @@ func TestStationThatIsNotLetInIsAFailure(t *testing.T) {
 			after(31 * time.Second)
 			w.goes(3, 1)
 		}, 1},
+		{"the end is lost, the station is not there any more", func(w *watchedBox) {
+			w.comes(3, 1, pendingFlags)
+			w.change(func() { w.stations[3] = nil })
+			after(time.Second)
+		}, 1},
+		{"refused by the driver", func(w *watchedBox) {
+			w.tell.Tell(event(unix.NL80211_CMD_CONN_FAILED, 3, 1), event(unix.NL80211_CMD_CONN_FAILED, 3, 2))
+			synctest.Wait()
+		}, 2},
+		{"when notifications were lost", func(w *watchedBox) {
+			w.comes(3, 1, pendingFlags)
+			w.tell.Fail(unix.ENOBUFS)
+			after(time.Minute)
+			w.goes(3, 1)
+			w.comes(3, 2, pendingFlags) // and goes on
+			w.goes(3, 2)
+		}, 1},
+	})
+}
+
+func TestWhatIsNoFailureToJoin(t *testing.T) {
+	runJoinCases(t, []joinCase{
+		{"nobody tries", func(*watchedBox) {}, 0},
 		{"let in, and gone later", func(w *watchedBox) {
 			w.comes(3, 1, pendingFlags)
 			after(100 * time.Millisecond)
@@ -186,11 +231,6 @@ func TestStationThatIsNotLetInIsAFailure(t *testing.T) {
 			after(time.Second)
 			w.goes(3, 1)
 		}, 0},
-		{"the end is lost, the station is not there any more", func(w *watchedBox) {
-			w.comes(3, 1, pendingFlags)
-			w.change(func() { w.stations[3] = nil })
-			after(time.Second)
-		}, 1},
 		{"comes twice, the end between was lost", func(w *watchedBox) {
 			w.comes(3, 1, pendingFlags)
 			w.comes(3, 1, authorisedFlags)
@@ -203,10 +243,6 @@ func TestStationThatIsNotLetInIsAFailure(t *testing.T) {
 			after(310 * time.Millisecond)
 			w.goes(3, 1)
 		}, 0},
-		{"refused by the driver", func(w *watchedBox) {
-			w.tell.Tell(event(unix.NL80211_CMD_CONN_FAILED, 3, 1), event(unix.NL80211_CMD_CONN_FAILED, 3, 2))
-			synctest.Wait()
-		}, 2},
 		{"of a station mode's own access point", func(w *watchedBox) {
 			w.comes(5, 1, pendingFlags)
 			w.goes(5, 1)
@@ -222,29 +258,7 @@ func TestStationThatIsNotLetInIsAFailure(t *testing.T) {
 			)
 			synctest.Wait()
 		}, 0},
-		{"when notifications were lost", func(w *watchedBox) {
-			w.comes(3, 1, pendingFlags)
-			w.tell.Fail(unix.ENOBUFS)
-			after(time.Minute)
-			w.goes(3, 1)
-			w.comes(3, 2, pendingFlags) // and goes on
-			w.goes(3, 2)
-		}, 1},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				k := home(0)
-				k.interfaces = append(k.interfaces, accessPoint(4, "phy0-ap1"),
-					accessPoint(5, "phy0-sta0").with(unix.NL80211_ATTR_IFTYPE, uint32(unix.NL80211_IFTYPE_STATION)))
-				w := watch(t, k)
-				tt.do(w)
-				w.want(t, "phy0-ap0", tt.want)
-				w.want(t, "phy0-ap1", 0)
-				w.want(t, "phy0-sta0", untold)
-				w.end(t)
-			})
-		})
-	}
+	})
 }
 
 func TestDriverThatDoesNotTellWhoIsLetInCountsNothing(t *testing.T) {
@@ -359,6 +373,24 @@ func TestAddressesOfThoseWhoTryAreKeptForHalfAMinuteAtMost(t *testing.T) {
 			if last := looks[len(looks)-1]; len(a.open) != 0 || last > 30*time.Second {
 				t.Errorf("%d addresses are kept beyond %v", len(a.open), last)
 			}
+		}
+	})
+}
+
+func TestNoReadingOrErrorHoldsTheAddressOfWhoTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := watch(t, addressHome())
+		w.comes(3, 1, pendingFlags)
+		w.goes(3, 1)
+		got, err := checkOutput(t, w.radios)
+		if err != nil || got["#3"][catalogue.RadioAssociationFailures] != 1 {
+			t.Errorf("%v, %v; want a failure of the interface by its index", got, err)
+		}
+		w.change(func() { w.refuseOne = unix.EIO })
+		w.comes(3, 1, pendingFlags)
+		after(time.Second)
+		if err := <-w.ended; !errors.Is(err, unix.EIO) || label.HasAddress(err.Error()) {
+			t.Errorf("Run = %v; want EIO and no address", err)
 		}
 	})
 }

@@ -63,6 +63,8 @@ func Platforms() ([]Row, error) {
 	for _, d := range decoders() {
 		add(column(d), d.Name, d.Metrics)
 	}
+	// What hostapd notifies of is no reply, and has no decoder.
+	add(columnOpenWrt, "joins", []catalogue.ID{catalogue.RadioAssociationFailures})
 	sources, err := kernelSources()
 	if err != nil {
 		return nil, err

@@ -39,7 +39,8 @@
 // MemoryStatus, HomeLan.getResults, getSSIDStats and getStationStats; the states
 // of an optical unit other than O5; a connection or a modem without a line; the
 // bodies of events; how a Livebox counts a device that fails to join, and in
-// which order hostapd notifies of it; the reply to a wrong password and to an unknown method; most
-// of what prplOS answers. There this package does what documentation says and
-// what clients expect. It must not be taken for evidence of what a box does.
+// which order hostapd notifies of it; the reply to a wrong password and to an
+// unknown method; most of what prplOS answers. There this package does what
+// documentation says and what clients expect. It must not be taken for evidence
+// of what a box does.
 package box

@@ -140,12 +140,22 @@ func TestJSON(t *testing.T) {
 			Purpose    string
 			IntervalMS int64 `json:"interval_ms"`
 		}
+		Thresholds []struct {
+			Metric ID
+			Step   int64
+			StayMS int64 `json:"stay_ms"`
+		}
 	}
 	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
 	if len(got.Hash) != 8 || len(got.Metrics) != len(All()) {
 		t.Fatalf("hash %q, %d metrics; want 8 digits, %d", got.Hash, len(got.Metrics), len(All()))
+	}
+	for i, th := range Thresholds() {
+		if g := got.Thresholds[i]; g.Metric != th.Metric || g.Step != th.Step || g.StayMS != th.Stay.Milliseconds() {
+			t.Errorf("threshold %d = %+v; want %+v", i, g, th)
+		}
 	}
 	for i, m := range All() {
 		g := got.Metrics[i]
@@ -164,6 +174,37 @@ func TestTableHasEveryMetric(t *testing.T) {
 		if !strings.Contains(b.String(), m.Name) {
 			t.Errorf("table does not have %s", m.Name)
 		}
+	}
+}
+
+func TestThresholdsAreWellFormed(t *testing.T) {
+	last := ID(0)
+	for _, th := range Thresholds() {
+		m, ok := Lookup(th.Metric)
+		if !ok || th.Metric <= last {
+			t.Errorf("threshold of %d after that of %d; want metrics of the catalogue in ascending order", th.Metric, last)
+		}
+		last = th.Metric
+		switch {
+		case th.Source == "" || th.Stay <= 0:
+			t.Errorf("%s: a threshold without source or time", m.Name)
+		case th.Step == 0 && th.StepPercent == 0 && th.Burst == 0 && th.Low == 0 && th.High == 0:
+			t.Errorf("%s: a threshold of nothing", m.Name)
+		case th.Step < 0 || th.StepPercent < 0 || th.Burst < 0 || th.Back < 0 || th.BandPercent < 0 || th.Least > th.Most:
+			t.Errorf("%s: %+v", m.Name, th)
+		case (m.Kind == Counter) != (th.Burst > 0):
+			t.Errorf("%s: a burst is of counters, and only that", m.Name)
+		case th.Step > 0 && th.Step < m.Resolution:
+			t.Errorf("%s: a step of %d is below the resolution %d", m.Name, th.Step, m.Resolution)
+		case th.what(m) == "":
+			t.Errorf("%s: nothing is said of it", m.Name)
+		}
+		if got := LookupThreshold(th.Metric); got != th {
+			t.Errorf("LookupThreshold(%d) = %+v", th.Metric, got)
+		}
+	}
+	if got := LookupThreshold(UpTime); got != (Threshold{}) {
+		t.Errorf("threshold of the time since boot: %+v", got)
 	}
 }
 

@@ -9,15 +9,16 @@ import (
 )
 
 // WriteJSON writes the catalogue as the backend loads it: an object with the
-// hash, in the eight hexadecimal digits that reports carry as a number, and
-// the rows.
+// hash, in the eight hexadecimal digits that reports carry as a number, the
+// rows, and the thresholds, which the hash does not cover.
 func WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(struct {
-		Hash    string   `json:"hash"`
-		Metrics []Metric `json:"metrics"`
-	}{fmt.Sprintf("%08x", Hash()), metrics})
+		Hash       string      `json:"hash"`
+		Metrics    []Metric    `json:"metrics"`
+		Thresholds []Threshold `json:"thresholds"`
+	}{fmt.Sprintf("%08x", Hash()), metrics, thresholds})
 }
 
 // WriteTable writes the catalogue for a terminal.
@@ -56,6 +57,24 @@ under %s. Hash of this catalogue: %08x.
 		}
 		fmt.Fprintf(&b, "| %d | `%s` | %s | %s | %d | %s | %v | %v | %v | %s |\n",
 			m.ID, m.Name, m.Instance, m.Unit, m.Exponent, decimal(m.Resolution, m.Exponent), m.Kind, m.Purpose, m.Interval, what)
+	}
+	b.WriteString(`
+## Thresholds
+
+From when on values are worth an event, unless the box is configured otherwise;
+the source is thresholds.go. How they are judged is in the documentation of the
+package agent/detect.
+
+| id | name below Device. | worth an event | within or for | can be | source |
+|---|---|---|---|---|---|
+`)
+	for _, t := range thresholds {
+		m, _ := Lookup(t.Metric)
+		span := ""
+		if t.Least != 0 || t.Most != 0 {
+			span = m.Format(t.Least) + " to " + m.Format(t.Most)
+		}
+		fmt.Fprintf(&b, "| %d | `%s` | %s | %v | %s | %s |\n", t.Metric, m.Name, t.what(m), t.Stay, span, t.Source)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

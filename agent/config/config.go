@@ -26,6 +26,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"livebox-agent/agent/consent"
+	"livebox-agent/agent/detect"
 	"livebox-agent/buffer"
 	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/uplink"
@@ -54,6 +55,7 @@ type Config struct {
 	Uplink   uplink.Config `toml:"uplink"`
 	Sysbus   sysbus.Config `toml:"sysbus"`
 	Ubus     Ubus          `toml:"ubus"`
+	Detect   detect.Config `toml:"detect"`
 	Surge    Surge         `toml:"surge"`
 	Log      Log           `toml:"log"`
 
@@ -131,6 +133,7 @@ func Default() Config {
 		Buffer:   buffer.DefaultConfig(),
 		Uplink:   uplink.DefaultConfig(),
 		Sysbus:   sysbus.DefaultConfig(),
+		Detect:   detect.DefaultConfig(),
 	}
 }
 
@@ -278,6 +281,9 @@ func (c Config) validate(wrong map[string]bool) []error {
 	}
 	for _, err := range split(c.Sysbus.Validate()) {
 		bad("sysbus.%w", err)
+	}
+	for _, err := range split(c.Detect.Validate()) {
+		bad("detect.%w", err)
 	}
 	for _, list := range []struct {
 		key   string

@@ -193,6 +193,8 @@ func TestOneProblemOneLine(t *testing.T) {
 		{"more memory than there is", "[buffer]\nram_bytes = 6291457", "buffer.ram_bytes: 6291457 is more than half of box.memory_limit, 12582912"},
 		{"all the memory there may be", "[buffer]\nram_bytes = 6291456", ""},
 		{"limit that is no number", "[box]\nmemory_limit = \"64M\"\n[buffer]\nram_bytes = 8388608", `box.memory_limit: want a whole number, not "64M"`},
+		{"detector that is neither on nor off", "[detect]\ncoverage = 1", "detect.coverage: want true or false, not 1"},
+		{"step of nothing", "[detect]\nmargin_step = 0", "detect.margin_step: 0 is not between 1 and 30"},
 		{"socket with a long name", "[box]\nrun_dir = \"/" + long + "\"", "box.run_dir: 1 bytes too long: with /agent.sock behind it, at most 107 are a name of a socket"},
 		{"socket with the longest name", "[box]\nrun_dir = \"" + long + "//\"", ""},
 	} {
@@ -332,7 +334,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	want.Uplink.CAFile = "/etc/livebox-agent/ca.pem"
 	want.Uplink.CertFile = "/etc/livebox-agent/box.pem"
 	want.Uplink.KeyFile = "/etc/livebox-agent/box.key"
-	if c.Box != want.Box || c.Buffer != want.Buffer || c.Uplink != want.Uplink || c.Log != want.Log || c.Sysbus != want.Sysbus || c.Ubus != want.Ubus ||
+	if c.Box != want.Box || c.Buffer != want.Buffer || c.Uplink != want.Uplink || c.Log != want.Log || c.Sysbus != want.Sysbus || c.Ubus != want.Ubus || c.Detect != want.Detect ||
 		len(c.Surge.Ports)+len(c.Surge.Protection) > 0 ||
 		c.Sampling.Window != want.Sampling.Window || c.Consent.Set() != want.Consent.Set() {
 		t.Errorf("the example says %+v; the defaults are %+v", c, want)

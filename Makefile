@@ -25,7 +25,7 @@ FUZZTIME ?= 10s
 # ARGS are passed to the program behind a target: make budget ARGS=--json
 ARGS ?=
 
-.PHONY: help run test lint fmt cross budget budget-json wire flash fuzz bench clean FORCE
+.PHONY: help run test lint fmt cross budget budget-json wire detectors flash fuzz bench clean FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +47,9 @@ budget-json: $(BIN)/budget ## the same as JSON
 
 wire: ## bytes per reading on the reference trace, beside other encodings
 	@$(GO) run ./testbench/cmd/testbench wire $(ARGS)
+
+detectors: ## false alarms, delays and costs of the detectors on labelled traces (minutes)
+	@$(GO) run ./testbench/cmd/testbench detectors $(ARGS)
 
 flash: ## flash bytes per day, backend up and down
 	@$(GO) run ./testbench/cmd/testbench flash $(ARGS)

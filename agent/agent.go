@@ -18,6 +18,7 @@ import (
 	"livebox-agent/agent/clock"
 	"livebox-agent/agent/config"
 	"livebox-agent/agent/consent"
+	"livebox-agent/agent/detect"
 	"livebox-agent/agent/episode"
 	"livebox-agent/agent/window"
 	"livebox-agent/buffer"
@@ -53,6 +54,7 @@ type Agent struct {
 	clock      *clock.Clock
 	granted    consent.Set
 	keys       *consent.Keys
+	root       *os.Root // the state directory; nil: it cannot be used
 	store      *buffer.Store
 	set        *collector.Set
 	watchers   *collector.Watchers
@@ -79,6 +81,8 @@ type Agent struct {
 	recorder window.Recorder
 	gatherer *episode.Gatherer
 
+	detectors *detect.Detectors // guarded by mu
+
 	order     sync.Mutex             // makes reports enter the store in the order of their numbers
 	sequences map[buffer.Lane]uint64 // last given; guarded by order
 
@@ -102,6 +106,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		sequences:  map[buffer.Lane]uint64{},
 		signs:      make(chan sample.Sign, pendingSigns),
 		gatherer:   episode.New(),
+		detectors:  detect.New(cfg.Detect),
 	}
 	var err error
 	if a.control, err = listen(filepath.Join(cfg.Box.RunDir, socketName)); errors.Is(err, errRunning) {
@@ -109,15 +114,14 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 	} else if err != nil {
 		a.log.Warn("no control socket: the status command will not work", "err", err)
 	}
-	root, err := openState(cfg.Box.StateDir)
-	if err != nil {
+	if a.root, err = openState(cfg.Box.StateDir); err != nil {
 		a.log.Warn("state directory unusable", "err", err)
 	}
-	if a.clock, err = clock.Open(root, o.Host); err != nil {
+	if a.clock, err = clock.Open(a.root, o.Host); err != nil {
 		a.log.Warn("record of runs not as it should be", "err", err)
 	}
 	a.health = newHealth(a.clock.Mono)
-	if a.keys, err = consent.OpenKeys(root, a.granted); err != nil {
+	if a.keys, err = consent.OpenKeys(a.root, a.granted); err != nil {
 		a.log.Warn("pseudonym keys not as they should be", "err", err)
 	}
 	a.store = buffer.Open(cfg.Buffer, buffer.Options{
@@ -125,6 +129,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		KernelBoot: a.clock.Start().Run.KernelBoot, OnCondition: a.onCondition,
 	})
 
+	a.recallUsual()
 	box := o.Box
 	if box == nil {
 		box = ThisBox
@@ -209,7 +214,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	rest.Go(func() { a.deliver(talking) })
 	rest.Go(func() { a.serveControl(talking) })
 	sampling.Go(func() { a.set.Run(ctx, a.take) })
-	sampling.Go(func() { a.watchers.Run(ctx, a.notice) })
+	sampling.Go(func() { a.watchers.Run(ctx, a.hear) })
 	sampling.Go(func() { a.sealWindows(ctx) })
 	sampling.Go(func() { a.gather(ctx) })
 	sampling.Go(func() { a.duties(ctx) })
@@ -217,6 +222,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	<-ctx.Done()
 	sampling.Wait()
 	a.seal()
+	a.keepUsual()
 	err := a.store.Spill("stop")
 	a.lastChance(err)
 	if err == nil && a.kept() {
@@ -335,6 +341,7 @@ func (a *Agent) take(name string, d collector.Description, b *sample.Batch) {
 	a.window.Add(name, d.Purpose, b)
 	a.recorder.Add(name, d.Purpose, b)
 	a.gatherer.Observe(b)
+	a.detectors.Observe(b, a.notice)
 	full := a.window.Full()
 	a.mu.Unlock()
 	if full {

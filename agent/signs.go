@@ -22,7 +22,15 @@ const (
 	recordingBytes = 48 << 10
 )
 
-// notice takes a sign, from a watcher or a detector. It never waits: signs that
+// hear takes a sign from a watcher. The detectors see it first: a link that
+// flaps is told as that.
+func (a *Agent) hear(s sample.Sign) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.detectors.Notice(s, a.notice)
+}
+
+// notice takes a sign that becomes an event. It never waits: signs that
 // come faster than the flash takes events are counted.
 func (a *Agent) notice(s sample.Sign) {
 	if !a.granted.Has(s.Purpose()) {

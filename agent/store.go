@@ -25,7 +25,7 @@ func (a *Agent) duties(ctx context.Context) {
 	ticker := time.NewTicker(min(tick, a.cfg.Sampling.Window, a.cfg.Buffer.SpillAfter))
 	defer ticker.Stop()
 	told := a.clock.Mono() - lossesEvery
-	looked := a.clock.Mono()
+	looked, kept := a.clock.Mono(), a.clock.Mono()
 	var said []byte // what the last status said
 	for {
 		if now := a.clock.Mono(); now-told >= lossesEvery && a.tellLosses() {
@@ -34,6 +34,13 @@ func (a *Agent) duties(ctx context.Context) {
 		now := a.clock.Mono()
 		a.lookAtClock(now - looked)
 		looked = now
+		if now-kept >= usualEvery {
+			kept = now
+			a.keepUsual()
+		}
+		a.mu.Lock()
+		a.detectors.Tick(now, a.notice)
+		a.mu.Unlock()
 		said = a.tellStatus(said)
 		select {
 		case <-ctx.Done():

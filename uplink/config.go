@@ -77,7 +77,7 @@ func DefaultConfig() Config {
 		WriteTimeout:    10 * time.Second,
 		PubackTimeout:   time.Minute,
 		BackoffMax:      15 * time.Minute,
-		PowerReturnWait: 5 * time.Minute,
+		PowerReturnWait: 10 * time.Minute,
 		ResendAfter:     30 * time.Minute,
 		NotStoredAfter:  15 * time.Minute,
 	}

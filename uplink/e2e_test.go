@@ -111,6 +111,7 @@ func TestAgainstARealBroker(t *testing.T) {
 	lab.config.ServerName = "cem.test"
 	lab.config.Broker = "tls://" + addr
 	lab.config.BacklogRate = 200
+	lab.config.BackoffMax = time.Second
 	var mu sync.Mutex // guards line
 	var line net.Conn
 	r := newRig(t, lab.config, nil, func(o *Options) {
@@ -158,6 +159,7 @@ func TestBrokerThatIsAwayAtTheStart(t *testing.T) {
 	ln.Close()
 	lab.config.ServerName = "cem.test"
 	lab.config.Broker = "tls://" + addr
+	lab.config.BackoffMax = time.Second
 	r := newRig(t, lab.config, nil, func(o *Options) { o.Dial = nil })
 	r.q.add(window(1))
 	r.run()

@@ -323,7 +323,7 @@ func (s *session) acknowledge(payload []byte) {
 		s.u.log.Debug("acknowledgement ignored", "err", err)
 		return
 	}
-	s.u.backoff.RetryAfter(a.RetryAfter)
+	s.u.standing.RetryAfter(a.RetryAfter)
 	removed := 0
 	for _, la := range a.Lanes {
 		l := s.u.lane(la.Lane)

@@ -90,10 +90,11 @@ type Uplink struct {
 	application bool
 	pace        pacer
 
-	backoff *Backoff
-	lanes   [2]lane           // events, windows
-	states  map[string]string // details of the bad health states
-	class   Class             // of the last failure, empty while connected
+	backoff  Backoff
+	standing Standing
+	lanes    [2]lane           // events, windows
+	states   map[string]string // details of the bad health states
+	class    Class             // of the last failure, empty while connected
 
 	kicked        chan struct{} // capacity 1
 	statusChanged chan struct{} // capacity 1
@@ -135,7 +136,7 @@ func New(cfg Config, o Options) (*Uplink, error) {
 		cfg: cfg, o: o, log: o.Log, broker: broker,
 		application:   cfg.Acknowledgement == AckApplication,
 		pace:          pacer{rate: cfg.BacklogRate, bytes: cfg.BacklogBytes, resend: cfg.ResendAfter, rand: o.Rand},
-		backoff:       NewBackoff(cfg.BackoffMax, o.Rand),
+		backoff:       Backoff{First: FirstWait, Ceiling: cfg.BackoffMax, Rand: o.Rand},
 		states:        map[string]string{},
 		kicked:        make(chan struct{}, 1),
 		statusChanged: make(chan struct{}, 1),
@@ -170,7 +171,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 	}
 	wait, hurry := time.Duration(0), false
 	if u.o.Warm {
-		wait = u.backoff.uniform(firstWait)
+		wait = u.backoff.Restart(u.cfg.PowerReturnWait)
 	} else {
 		wait = u.backoff.PowerReturn(u.cfg.PowerReturnWait)
 	}
@@ -180,7 +181,7 @@ func (u *Uplink) Run(ctx context.Context) error {
 			break
 		}
 		u.down(err)
-		wait, hurry = u.backoff.Next(up, err.Class.refused()), true
+		wait, hurry = u.backoff.Next(&u.standing, up, err.Class.refused()), true
 	}
 	return nil
 }
@@ -206,7 +207,7 @@ func (u *Uplink) pause(ctx context.Context, d time.Duration, hurry bool) bool {
 			return ctx.Err() == nil
 		case <-kicked:
 			kicked = nil
-			timer.Reset(u.backoff.Kick(time.Until(until)))
+			timer.Reset(u.backoff.Kick(&u.standing, time.Until(until)))
 		}
 	}
 }

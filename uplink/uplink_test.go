@@ -208,7 +208,7 @@ func TestFirstConnectionWaitsAfterPowerReturn(t *testing.T) {
 	}{
 		{"box started", false, false, 10 * time.Second, 5 * time.Minute},
 		{"box started, WAN came up", false, true, 10 * time.Second, 5 * time.Minute},
-		{"agent started", true, false, 0, 2 * time.Second},
+		{"agent started", true, false, 0, FirstWait},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -361,7 +361,7 @@ func TestHealthGoesGoodAgain(t *testing.T) {
 			return script{open: func(*peer) bool { return n <= 3 }}
 		}, nil)
 		r.run()
-		after(time.Minute)
+		after(10 * time.Minute)
 		want := []string{"not_encrypted+", "uplink_down+", "uplink_down-"}
 		if !slices.Equal(r.news, want) {
 			t.Errorf("health %v; want %v", r.news, want)

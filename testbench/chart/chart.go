@@ -41,7 +41,7 @@ type Chart struct {
 // The layout, in pixels.
 const (
 	width, height = 760, 400
-	left, right   = 76, 20
+	left, right   = 96, 20
 	top, bottom   = 44, 82
 	plotWidth     = width - left - right
 	plotHeight    = height - top - bottom

@@ -57,7 +57,10 @@ func (u *Uplink) open(ctx context.Context) (*link, *Error) {
 		l.close()
 		return nil, u.failed("connect", err, ClassLost)
 	}
-	tok := l.client.Subscribe(u.topic("ack"), 1, nil)
+	// QoS 0: an Ack that is lost with the connection says nothing that the next
+	// one does not, and QoS 1 costs brokers memory and a record for each box
+	// (NATS a consumer, of which a stream has 1000 by default).
+	tok := l.client.Subscribe(u.topic("ack"), 0, nil)
 	if err := l.await(tok, u.cfg.ConnectTimeout); err != nil {
 		l.close()
 		return nil, u.failed("subscribe", err, ClassLost)

@@ -44,6 +44,8 @@ type Options struct {
 	Host clock.Host
 	// Box says what is asked; nil: ThisBox.
 	Box func(Env) Box
+	// Dial opens the connection to the broker; nil: TCP.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // An Agent is one run of the daemon.
@@ -59,6 +61,7 @@ type Agent struct {
 	set        *collector.Set
 	watchers   *collector.Watchers
 	restart    func(context.Context) ([]sample.Sign, []string)
+	dial       func(ctx context.Context, network, addr string) (net.Conn, error) // nil: TCP
 	health     *health
 	purposes   map[string]catalogue.Purpose // of the sources and watchers, by name
 	paced      map[string]paced             // sources whose interval depends on the box, by name
@@ -97,6 +100,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		cfg:        cfg,
 		log:        o.Log,
 		version:    o.Version,
+		dial:       o.Dial,
 		granted:    cfg.Consent.Set(),
 		purposes:   map[string]catalogue.Purpose{},
 		paced:      map[string]paced{},

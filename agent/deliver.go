@@ -65,6 +65,7 @@ func (a *Agent) uplinkOptions(box string) uplink.Options {
 		// broker's certificate.
 		ClockKnown: func() bool { return a.clock.Now().Quality == wire.ClockSynchronised },
 		OnHealth:   func(code string, bad bool, detail string) { a.health.set(code, bad, detail) },
+		Dial:       a.dial,
 	}
 }
 

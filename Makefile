@@ -22,10 +22,14 @@ LANES ?=
 PKG ?=
 # FUZZTIME is how long "make fuzz" spends on each target.
 FUZZTIME ?= 10s
+# REAL is how many real uplinks "make storm" connects, SOAK how long "make soak"
+# runs.
+REAL ?= 10000
+SOAK ?= 1h
 # ARGS are passed to the program behind a target: make budget ARGS=--json
 ARGS ?=
 
-.PHONY: help run test lint fmt cross budget budget-json wire detectors flash fuzz bench clean FORCE
+.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak fuzz bench clean FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,6 +57,12 @@ detectors: ## false alarms, delays and costs of the detectors on labelled traces
 
 flash: ## flash bytes per day, backend up and down
 	@$(GO) run ./testbench/cmd/testbench flash $(ARGS)
+
+storm: $(BIN)/testbench ## power returns to 12 million simulated boxes and to REAL=10000 real uplinks
+	@$(BIN)/testbench storm --out build/storm --real $(REAL) $(ARGS)
+
+soak: $(BIN)/testbench ## run the agent for SOAK=1h and see that nothing grows
+	@$(BIN)/testbench soak --for $(SOAK) $(ARGS)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list $(or $(PKG),./...)); do \

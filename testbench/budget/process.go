@@ -17,6 +17,12 @@ type memory struct {
 	anonymous int64 // of resident: what no file backs
 }
 
+// MemoryOf returns the resident and the anonymous bytes of a process.
+func MemoryOf(pid int) (resident, anonymous int64, err error) {
+	m, err := memoryOf(pid)
+	return m.resident, m.anonymous, err
+}
+
 // memoryOf reads what the process pid holds (proc(5), smaps_rollup).
 func memoryOf(pid int) (memory, error) {
 	name := filepath.Join("/proc", strconv.Itoa(pid), "smaps_rollup")

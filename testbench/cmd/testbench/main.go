@@ -43,6 +43,7 @@ func commands() []command {
 		{"samples", "DIR", "read captured replies of boxes as the agent does", longSamples, cmdSamples},
 		{"platforms", "", "show which platform gives which metric", longPlatforms, cmdPlatforms},
 		{"storm", "", "let the power of millions of boxes return", longStorm, cmdStorm},
+		{"soak", "", "run the agent for long and see that nothing grows", longSoak, cmdSoak},
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
 		{"detectors", "", "measure what the detectors find, and how often they are wrong", longDetectors, cmdDetectors},
 		{"wire", "", "measure what readings cost on the wire, beside other encodings", longWire, cmdWire},

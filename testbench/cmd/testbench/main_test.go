@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -60,6 +61,9 @@ func TestWrongUseIsSaidWithStatus2(t *testing.T) {
 		{name: "argument too many", args: []string{"up", "now"}, want: `unexpected argument "now"`},
 		{name: "RUN_SECONDS is no number", environment: map[string]string{"RUN_SECONDS": "1m"}, args: []string{"up"}, want: `RUN_SECONDS="1m"`},
 		{name: "negative time", args: []string{"up", "--for", "-1s"}, want: "cannot be negative"},
+		{name: "negative factor", args: []string{"storm", "--divide", "-1"}, want: "want 0 or more"},
+		{name: "no rate", args: []string{"storm", "--real", "1", "--rate", "0"}, want: "want more than 0"},
+		{name: "short soak", args: []string{"soak", "--for", "1s"}, want: "want 20s or more"},
 		{name: "no days", args: []string{"flash", "--days", "0"}, want: "want 1 to 366"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,6 +92,24 @@ func TestFlashPrintsItsFigures(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("output\n%s\nwant %q in it", out, want)
 		}
+	}
+}
+
+func TestStormPrintsItsFiguresAndDrawsThem(t *testing.T) {
+	dir := t.TempDir()
+	code, out, text := output(t, nil, "storm", "--divide", "2000", "--out", dir)
+	if code != exitOK || !strings.Contains(out, "### Power returns to the country") || !strings.Contains(out, "| paho |") {
+		t.Fatalf("exit status %d, %s\n%s", code, text, out)
+	}
+	if names, err := filepath.Glob(filepath.Join(dir, "*.svg")); err != nil || len(names) == 0 {
+		t.Errorf("pictures %v, %v", names, err)
+	}
+}
+
+func TestStormSaysHowManyBoxesThereMayBe(t *testing.T) {
+	code, _, text := output(t, nil, "storm", "--divide", "0", "--real", "5000000")
+	if code != exitFailure || !strings.Contains(text, "no more than") {
+		t.Errorf("exit status %d, message %q; want %d and how many", code, text, exitFailure)
 	}
 }
 

@@ -39,9 +39,3 @@ require (
 	golang.org/x/time v0.16.0 // indirect
 	golang.org/x/tools v0.42.0 // indirect
 )
-
-// What paho links and the agent never uses: see the package comments there.
-replace (
-	github.com/gorilla/websocket => ./uplink/nowebsocket
-	golang.org/x/net => ./uplink/noproxy
-)

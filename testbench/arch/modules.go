@@ -23,12 +23,18 @@ func heavy() []string {
 }
 
 // Linked returns the modules and the heavy packages of the standard library
-// that are linked into the agent for any of its targets.
+// that are linked into the release of the agent for any of its targets.
 func Linked(ctx context.Context, root string) ([]string, error) {
 	seen := map[string]bool{}
+	modules, err := build.Modules(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	args := slices.Concat([]string{"list", "-deps"}, modules, []string{
+		"-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{else}}{{.ImportPath}}{{end}}", build.AgentPackage,
+	})
 	for _, target := range build.Targets() {
-		cmd := exec.CommandContext(ctx, "go", "list", "-deps",
-			"-f", "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{else}}{{.ImportPath}}{{end}}", build.AgentPackage)
+		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir, cmd.Env = root, target.Environ()
 		out, err := cmd.Output()
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -83,11 +84,15 @@ func agent(ctx context.Context, root string, env []string, version, out string) 
 	if err != nil {
 		return fmt.Errorf("build agent: %w", err)
 	}
-	args := append([]string{
+	modules, err := Modules(ctx, root)
+	if err != nil {
+		return err
+	}
+	args := slices.Concat([]string{
 		"build", "-trimpath", "-buildvcs=false",
 		"-ldflags=-s -w -buildid= -X main.version=" + version, "-o", out,
-	}, lean()...)
-	cmd := exec.CommandContext(ctx, "go", append(args, AgentPackage)...)
+	}, modules, lean(), []string{AgentPackage})
+	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir, cmd.Env = root, env
 	if msg, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w\n%s", filepath.Base(out), err, bytes.TrimSpace(msg))
@@ -97,10 +102,9 @@ func agent(ctx context.Context, root string, env []string, version, out string) 
 
 // lean returns the flags that trade speed for size: without inlining, arm's
 // binary is 0.5 MB smaller (0.2 MB as xz). The arithmetic of handshakes, which
-// would be four times slower, the codec and the runtime keep it. HTTP/2, which
-// paho's import of net/http would link, is left out.
+// would be four times slower, the codec and the runtime keep it.
 func lean() []string {
-	flags := []string{"-tags=nethttpomithttp2", "-gcflags=all=-l"}
+	flags := []string{"-gcflags=all=-l"}
 	for _, hot := range []string{
 		"livebox-agent/uplink/wire",
 		"crypto/internal/fips140/nistec/...",

@@ -11,5 +11,6 @@
 //     as failures, not as nothing.
 //   - A lane that cannot run is a counted skip with its reason, and a failure
 //     where CI=true.
+//   - The lanes of the agent's packages test them with the modules of a release.
 //   - The last line of the output is the count, alone.
 package suite

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"livebox-agent/testbench/build"
 )
 
 // A Lane is one way to run tests.
@@ -23,7 +25,8 @@ type Lane struct {
 	Env []string
 	// Args come before the packages.
 	Args []string
-	// Agent limits the lane to the packages that the box runs.
+	// Agent limits the lane to the packages that the box runs, with the modules
+	// of a release.
 	Agent bool
 	// Needs names the tools without which the lane cannot run.
 	Needs []string
@@ -194,7 +197,14 @@ func (r *run) packages(l Lane) []string {
 
 // goTest runs the go command of a lane and returns how it ended, nil for well.
 func (r *run) goTest(ctx context.Context, l Lane, packages []string, t *tally) error {
-	args := slices.Concat([]string{"test", "-json", "-shuffle=on", "-timeout", r.o.Timeout.String()}, l.Args, packages)
+	var modules []string
+	if l.Agent {
+		var err error
+		if modules, err = build.Modules(ctx, r.o.Root); err != nil {
+			return err
+		}
+	}
+	args := slices.Concat([]string{"test", "-json", "-shuffle=on", "-timeout", r.o.Timeout.String()}, modules, l.Args, packages)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	// Interrupted, the go command ends its tests; killed, it leaves them.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }

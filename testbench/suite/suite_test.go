@@ -129,6 +129,57 @@ func TestGoCommandThatCannotStartIsAFailure(t *testing.T) {
 	}
 }
 
+// TestBoxLanesRunWithTheModulesOfARelease: the lanes test what is shipped, the
+// race lane what "go build" gives. A library that is none of a release's is an
+// error of the lane before a test of it runs.
+func TestBoxLanesRunWithTheModulesOfARelease(t *testing.T) {
+	const library = "github.com/eclipse/paho.mqtt.golang"
+	dir := module(t, `
+-- go.mod --
+module example.test/m
+
+go 1.26
+
+require `+library+` v1.5.1
+
+replace `+library+` => ./library
+-- go.sum --
+-- library/go.mod --
+module `+library+`
+-- library/client.go --
+package mqtt
+-- uplink/a_test.go --
+package a
+
+import (
+	"testing"
+
+	_ "`+library+`"
+)
+
+func TestIt(*testing.T) {}
+`)
+	for _, tt := range []struct{ lane, last, says string }{
+		{"race", "1 passed, 0 failed", ""},
+		{"plain", "0 passed, 1 failed", "is not what paho.patch was written for"},
+		{"mips", "0 passed, 1 failed", "is not what paho.patch was written for"},
+	} {
+		lanes, err := choose(Lanes(), []string{tt.lane})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lane := lanes[0]
+		// Neither compiler nor emulator is needed to tell.
+		lane.Env, lane.Args, lane.Needs = nil, nil, nil
+		var out bytes.Buffer
+		r := &run{w: &out, o: Options{Root: dir, Timeout: time.Minute, Packages: []string{"./uplink"}}, module: "example.test/m"}
+		r.lane(t.Context(), lane)
+		if got := r.total.String(); got != tt.last || !strings.Contains(out.String(), tt.says) {
+			t.Errorf("%s: %s, want %s and %q\n%s", tt.lane, got, tt.last, tt.says, &out)
+		}
+	}
+}
+
 func TestUnknownLaneIsRefused(t *testing.T) {
 	err := Run(t.Context(), t.Output(), Options{Root: ".", Lanes: []string{"riscv"}})
 	if err == nil || errors.Is(err, ErrFailed) {

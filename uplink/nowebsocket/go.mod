@@ -1,3 +1,0 @@
-module github.com/gorilla/websocket
-
-go 1.26.0

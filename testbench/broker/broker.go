@@ -56,6 +56,9 @@ type Config struct {
 	MaxBytes int64
 	// MaxAge bounds the age of what the telemetry stream keeps; 0 means 7 days.
 	MaxAge time.Duration
+	// Deny is a topic of the box's own ("event") that it may not publish, as
+	// where an operator got the rules wrong; empty: none.
+	Deny string
 	// Log receives what the server says, at debug level. Nil discards it.
 	Log *slog.Logger
 }
@@ -86,12 +89,16 @@ func Start(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	rights, err := readTemplate()
+	rights, err := readTemplate(permissionTemplate)
+	if err != nil {
+		return nil, err
+	}
+	cem, err := readTemplate(cemPermissions)
 	if err != nil {
 		return nil, err
 	}
 	b := &Broker{opts: opts, secret: rand.Text()}
-	auth := &authenticator{rights: rights, secret: b.secret}
+	auth := &authenticator{rights: rights.without(cfg.Deny), cem: cem, secret: b.secret}
 	opts.CustomClientAuthentication = auth
 	if b.srv, err = server.NewServer(opts); err != nil {
 		return nil, fmt.Errorf("create broker: %w", err)

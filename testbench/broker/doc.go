@@ -11,6 +11,7 @@
 //     restart on the same directory, as is a retained status.
 //
 // The rights of a box are the file shipped/nats-permissions.conf, which the
-// broker reads itself; shipped/mosquitto.acl says the same for Mosquitto, and a
-// test holds the two together.
+// broker reads itself, those of a CEM that comes by MQTT with a certificate of
+// its own nats-cem-permissions.conf; shipped/mosquitto.acl says the same for
+// Mosquitto, and tests hold them together.
 package broker

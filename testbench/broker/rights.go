@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	_ "embed" // for the permission template
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/conf"
@@ -15,8 +16,27 @@ import (
 // backendUser is the name of the in-process connection.
 const backendUser = "cem"
 
-//go:embed shipped/nats-permissions.conf
-var permissionTemplate string
+// The shipped files that this broker reads itself.
+var (
+	//go:embed shipped/nats-permissions.conf
+	permissionTemplate string
+	//go:embed shipped/nats-cem-permissions.conf
+	cemPermissions string
+)
+
+// The shipped files for other brokers.
+var (
+	//go:embed shipped/mosquitto.acl
+	mosquittoACL string
+	//go:embed shipped/mosquitto.conf
+	mosquittoConf string
+)
+
+// MosquittoACL returns the rules of access shipped for Mosquitto.
+func MosquittoACL() string { return mosquittoACL }
+
+// MosquittoConf returns the configuration shipped for Mosquitto.
+func MosquittoConf() string { return mosquittoConf }
 
 // boxName is what stands for the box in the template.
 const boxName = "{{name()}}"
@@ -26,9 +46,9 @@ type template struct {
 	publish, subscribe []string
 }
 
-// readTemplate reads the shipped file.
-func readTemplate() (template, error) {
-	parsed, err := conf.Parse(permissionTemplate)
+// readTemplate reads a shipped file.
+func readTemplate(text string) (template, error) {
+	parsed, err := conf.Parse(text)
 	if err != nil {
 		return template{}, fmt.Errorf("permission template: %w", err)
 	}
@@ -38,6 +58,14 @@ func readTemplate() (template, error) {
 	}
 	t.subscribe, err = allowed(parsed, "subscribe")
 	return t, err
+}
+
+// without returns the rights that are left without one topic of the box.
+func (t template) without(topic string) template {
+	if topic != "" {
+		t.publish = slices.DeleteFunc(slices.Clone(t.publish), func(s string) bool { return strings.HasSuffix(s, "."+topic) })
+	}
+	return t
 }
 
 // forBox returns the rights of one box.
@@ -74,8 +102,8 @@ func allowed(parsed map[string]any, verb string) ([]string, error) {
 // An authenticator decides who a connection is. It is given its server before
 // the server starts.
 type authenticator struct {
-	rights template
-	secret string
+	rights, cem template
+	secret      string
 	srv    *server.Server
 }
 
@@ -91,6 +119,10 @@ func (a *authenticator) Check(c server.ClientAuthentication) bool {
 		return false
 	}
 	box := state.PeerCertificates[0].Subject.CommonName
+	if box == pki.CEM && a.clientIdentifier(c.GetID()) == box {
+		c.RegisterUser(&server.User{Username: box, Permissions: a.cem.forBox(box)})
+		return true
+	}
 	if !pki.ValidBox(box) || a.clientIdentifier(c.GetID()) != box {
 		return false
 	}

@@ -1,16 +1,14 @@
 package broker
 
 import (
-	_ "embed" // for the shipped files
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-//go:embed shipped/mosquitto.acl
-var mosquittoACL string
+	"livebox-agent/testbench/pki"
+)
 
 // boxRules returns the topics that the Mosquitto file lets each box write and
 // read, with box for the name, in MQTT's spelling.
@@ -38,7 +36,7 @@ func boxRules(t *testing.T, acl, box string) (write, read []string) {
 }
 
 func TestMosquittoRulesSayTheSame(t *testing.T) {
-	rights, err := readTemplate()
+	rights, err := readTemplate(permissionTemplate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,8 +59,41 @@ func TestMosquittoRulesSayTheSame(t *testing.T) {
 	}
 }
 
+func TestTheCEMHasTheSameRightsOnBoth(t *testing.T) {
+	rights, err := readTemplate(cemPermissions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var write, read []string
+	of := ""
+	for line := range strings.Lines(mosquittoACL) {
+		switch f := strings.Fields(line); {
+		case len(f) == 2 && f[0] == "user":
+			of = f[1]
+		case len(f) == 3 && f[0] == "topic" && of == pki.CEM && f[1] == "write":
+			write = append(write, f[2])
+		case len(f) == 3 && f[0] == "topic" && of == pki.CEM && f[1] == "read":
+			read = append(read, f[2])
+		}
+	}
+	topics := func(subjects []string) (topics []string) {
+		for _, s := range subjects {
+			if !strings.HasPrefix(s, "$MQTT.") {
+				topics = append(topics, strings.NewReplacer(".", "/", "*", "+").Replace(s))
+			}
+		}
+		return topics
+	}
+	if diff := cmp.Diff(topics(rights.publish), write); diff != "" {
+		t.Errorf("publish (-NATS +Mosquitto):\n%s", diff)
+	}
+	if diff := cmp.Diff(topics(rights.subscribe), read); diff != "" {
+		t.Errorf("subscribe (-NATS +Mosquitto):\n%s", diff)
+	}
+}
+
 func TestRightsAreThoseOfTheDesign(t *testing.T) {
-	rights, err := readTemplate()
+	rights, err := readTemplate(permissionTemplate)
 	if err != nil {
 		t.Fatal(err)
 	}

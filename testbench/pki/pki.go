@@ -42,6 +42,9 @@ const (
 	maxBoxLen = 64
 )
 
+// CEM is the common name of the CEM's certificate, which no box may have.
+const CEM = "cem"
+
 // A Pair names the PEM files of a certificate and of its private key.
 type Pair struct {
 	Cert, Key string
@@ -135,11 +138,19 @@ func (a *Authority) Server(hosts ...string) (Pair, error) {
 	})
 }
 
+// CEM returns the certificate of a CEM that reaches the broker by MQTT.
+func (a *Authority) CEM() (Pair, error) {
+	return a.issue(CEM, &x509.Certificate{
+		Subject:     pkix.Name{CommonName: CEM},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, func(leaf *x509.Certificate) bool { return leaf.Subject.CommonName == CEM })
+}
+
 // Box returns the certificate of the box with this identity, which becomes the
 // common name.
 func (a *Authority) Box(id string) (Pair, error) {
 	if !ValidBox(id) {
-		return Pair{}, fmt.Errorf("box %q: want 1 to %d letters, digits, '-' or '_'", id, maxBoxLen)
+		return Pair{}, fmt.Errorf("box %q: want 1 to %d letters, digits, '-' or '_', and not %q", id, maxBoxLen, CEM)
 	}
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: id},
@@ -151,10 +162,10 @@ func (a *Authority) Box(id string) (Pair, error) {
 }
 
 // ValidBox reports whether id may name a box: 1 to 64 ASCII letters, digits,
-// '-' or '_'. Anything else could mean something in a topic ('/', '+', '#'), in
+// '-' or '_', and not the CEM's name. Anything else could mean something in a topic ('/', '+', '#'), in
 // a NATS subject ('.', '*', '>') or in a path.
 func ValidBox(id string) bool {
-	return len(id) >= 1 && len(id) <= maxBoxLen && strings.Trim(id,
+	return id != CEM && len(id) >= 1 && len(id) <= maxBoxLen && strings.Trim(id,
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }
 

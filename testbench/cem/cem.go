@@ -28,8 +28,11 @@ const (
 // Options say how a CEM works.
 type Options struct {
 	// Conn is a connection to the broker with the backend's rights. It stays
-	// the caller's.
+	// the caller's. It is not used where MQTT is set.
 	Conn *nats.Conn
+	// MQTT, if set, has the CEM read from any broker of MQTT into a journal of
+	// its own, in place of NATS's streams.
+	MQTT *MQTT
 	// Log receives changes of state. Nil discards them.
 	Log *slog.Logger
 	// AckEvery is how long reports may wait for a common acknowledgement; 0
@@ -37,10 +40,13 @@ type Options struct {
 	AckEvery time.Duration
 }
 
-// A CEM folds the streams of a broker.
+// A CEM folds what boxes send.
 type CEM struct {
 	opts     Options
 	caughtUp chan struct{}
+
+	listening chan struct{} // closed when the broker first granted the subscriptions
+	once      sync.Once     // closes listening
 
 	mu      sync.Mutex // guards what follows
 	boxes   map[string]*box
@@ -57,13 +63,19 @@ func New(o Options) *CEM {
 	o.AckEvery = cmp.Or(o.AckEvery, defaultAckEvery)
 	return &CEM{
 		opts: o, caughtUp: make(chan struct{}), changed: make(chan struct{}),
-		boxes: make(map[string]*box), due: make(map[*box]time.Time),
+		boxes: make(map[string]*box), due: make(map[*box]time.Time), listening: make(chan struct{}),
 	}
 }
 
 // CaughtUp is closed when the state holds everything that was in the streams
 // when Run began. Nothing is acknowledged before.
 func (c *CEM) CaughtUp() <-chan struct{} { return c.caughtUp }
+
+// Listening is closed when a broker of MQTT has granted the subscriptions: from
+// then on it keeps for the CEM what boxes send, if it keeps sessions.
+func (c *CEM) Listening() <-chan struct{} { return c.listening }
+
+func (c *CEM) listen() { c.once.Do(func() { close(c.listening) }) }
 
 // Changed returns a channel that is closed at the next change of the state.
 func (c *CEM) Changed() <-chan struct{} {
@@ -98,6 +110,9 @@ func (c *CEM) Box(name string) (s BoxState, ok bool) {
 // Run folds and acknowledges until parent is done, which is no error, or the
 // broker is gone. It may be called once.
 func (c *CEM) Run(parent context.Context) error {
+	if c.opts.MQTT != nil {
+		return c.runMQTT(parent, *c.opts.MQTT)
+	}
 	js, err := jetstream.New(c.opts.Conn)
 	if err != nil {
 		return fmt.Errorf("open JetStream: %w", err)

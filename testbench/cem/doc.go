@@ -2,7 +2,8 @@
 // box's state and tells the box what it has stored.
 //
 // The streams of the broker are the log; the state is a fold over them and
-// lives in memory only.
+// lives in memory only. Behind a broker that is no more than MQTT the CEM keeps
+// the log itself, in a journal.
 //
 // # What is promised
 //
@@ -10,6 +11,9 @@
 //     identifies it.
 //   - Every sequence is in the state at most once, and what is missing is told.
 //   - Only what is in the stream, synced, and folded is acknowledged.
+//   - Behind any broker of MQTT the same holds: a message is acknowledged to the
+//     broker when it is in the journal and synced, and what a loss of power
+//     leaves behind the last whole entry costs nothing else.
 //   - A restart loses nothing: the state is folded again from the streams, and
 //     acknowledging goes on.
 //   - Nothing collected under a purpose that its report's consent does not

@@ -45,9 +45,11 @@ type guard struct {
 	died    func() // called once, when the connection is of no more use
 	frames  frames
 	greeted atomic.Bool // the first write, MQTT's CONNECT, is done
+	closed  atomic.Bool // by this side
 
-	mu    sync.Mutex // guards cause
+	mu    sync.Mutex // guards cause and dead
 	cause error
+	dead  bool
 }
 
 // A deadError is what the library sees of a connection's end. Its text is
@@ -104,14 +106,24 @@ func (g *guard) SetWriteDeadline(time.Time) error { return nil }
 // SetDeadline sets the deadline of reads: each write sets its own.
 func (g *guard) SetDeadline(t time.Time) error { return g.SetReadDeadline(t) }
 
+// Close closes the connection. What fails from then on explains nothing: the
+// library closes it when it has waited in vain for the answer to a ping.
+func (g *guard) Close() error {
+	g.closed.Store(true)
+	return g.Conn.Close()
+}
+
 // fail keeps the first failure, which explains the others.
 func (g *guard) fail(err error) error {
 	g.mu.Lock()
-	first := g.cause == nil
-	if first {
+	first := !g.dead
+	g.dead = true
+	if first && !g.closed.Load() {
 		g.cause = err
 	}
-	err = g.cause
+	if g.cause != nil {
+		err = g.cause
+	}
 	g.mu.Unlock()
 	if first {
 		g.died()

@@ -56,6 +56,34 @@ func TestFramesLetThroughWhatABrokerMaySend(t *testing.T) {
 	}
 }
 
+// The library closes a connection on which a ping was not answered: what its
+// own reader then says must not hide that.
+func TestOwnCloseIsNoCause(t *testing.T) {
+	near, away := net.Pipe()
+	defer away.Close()
+	deaths := 0
+	g := &guard{Conn: near, timeout: time.Second, died: func() { deaths++ }}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Read(make([]byte, 1)); err == nil {
+		t.Error("Read of a closed connection succeeds")
+	}
+	if err := g.why(); err != nil || deaths != 1 {
+		t.Errorf("cause %v, %d deaths; want none, and 1", err, deaths)
+	}
+	near, away = net.Pipe()
+	g = &guard{Conn: near, timeout: time.Second, died: func() { deaths++ }}
+	away.Close()
+	if _, err := g.Read(make([]byte, 1)); err == nil {
+		t.Error("Read of a connection that the peer closed succeeds")
+	}
+	_ = g.Close()
+	if err := g.why(); !errors.Is(err, io.EOF) {
+		t.Errorf("cause %v; want the peer's end", err)
+	}
+}
+
 // bytesConn is a connection that gives some bytes and then ends.
 type bytesConn struct {
 	net.Conn

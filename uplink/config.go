@@ -117,7 +117,9 @@ func (c Config) Validate() error {
 		value, low, high time.Duration
 	}{
 		// MQTT counts the keepalive in 16 bits of seconds, a fifth more included.
-		{"keepalive", c.KeepAlive, time.Second, 15 * time.Hour},
+		// At one second NATS, which rounds one and a half of it down, gives the box
+		// up before the library has sent its ping.
+		{"keepalive", c.KeepAlive, 5 * time.Second, 15 * time.Hour},
 		{"connect_timeout", c.ConnectTimeout, 100 * time.Millisecond, 5 * time.Minute},
 		{"write_timeout", c.WriteTimeout, 100 * time.Millisecond, 5 * time.Minute},
 		// Below goodLink, so that a broker that never answers is never a good link.

@@ -55,6 +55,16 @@ func TestValidateReportsEveryProblemWithItsKey(t *testing.T) {
 	}
 }
 
+func TestKeepaliveThatTheLibraryCannotHoldIsRefused(t *testing.T) {
+	c := labConfig()
+	for keepalive, ok := range map[time.Duration]bool{time.Second: false, 5 * time.Second: true} {
+		c.KeepAlive = keepalive
+		if err := c.Validate(); (err == nil) != ok {
+			t.Errorf("keepalive %v: %v; want ok = %v", keepalive, err, ok)
+		}
+	}
+}
+
 func TestBrokerAddresses(t *testing.T) {
 	for _, tt := range []struct {
 		in string

@@ -30,6 +30,10 @@ var (
 	mosquittoACL string
 	//go:embed shipped/mosquitto.conf
 	mosquittoConf string
+	//go:embed shipped/rabbitmq.conf
+	rabbitConf string
+	//go:embed shipped/rabbitmq-definitions.json
+	rabbitDefinitions string
 )
 
 // MosquittoACL returns the rules of access shipped for Mosquitto.
@@ -37,6 +41,13 @@ func MosquittoACL() string { return mosquittoACL }
 
 // MosquittoConf returns the configuration shipped for Mosquitto.
 func MosquittoConf() string { return mosquittoConf }
+
+// RabbitConf returns the configuration shipped for RabbitMQ.
+func RabbitConf() string { return rabbitConf }
+
+// RabbitDefinitions returns the users and permissions shipped for RabbitMQ, of
+// the CEM and of a box called BOX.
+func RabbitDefinitions() string { return rabbitDefinitions }
 
 // boxName is what stands for the box in the template.
 const boxName = "{{name()}}"
@@ -104,7 +115,7 @@ func allowed(parsed map[string]any, verb string) ([]string, error) {
 type authenticator struct {
 	rights, cem template
 	secret      string
-	srv    *server.Server
+	srv         *server.Server
 }
 
 // Check implements server.Authentication.

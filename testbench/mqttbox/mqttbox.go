@@ -130,6 +130,9 @@ func (b *Box) Heard() <-chan Message { return b.heard }
 // Lost gives the reason, once, when the connection breaks.
 func (b *Box) Lost() <-chan error { return b.lost }
 
+// IsOpen tells whether the connection is there.
+func (b *Box) IsOpen() bool { return b.client.IsConnectionOpen() }
+
 // Break ends the connection as a power cut would: without a word, so that the
 // broker publishes the last will.
 func (b *Box) Break() error { return b.conn.Close() }

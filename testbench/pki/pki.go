@@ -169,9 +169,9 @@ func ValidBox(id string) bool {
 		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
 }
 
-// Leaf signs template as a leaf in memory: subject, names and extended key
-// usage are the template's, all else is set here. Any subject is signed, also
-// one that a broker must refuse.
+// Leaf signs template as a leaf in memory: subject, names, extended key usage
+// and, where they are set, its dates are the template's, all else is set here.
+// Anything is signed, also what must be refused.
 func (a *Authority) Leaf(template *x509.Certificate) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -179,8 +179,12 @@ func (a *Authority) Leaf(template *x509.Certificate) (tls.Certificate, error) {
 	}
 	t := *template
 	t.SerialNumber = serial()
-	t.NotBefore = time.Now().Add(-renewBefore)
-	t.NotAfter = time.Now().Add(leafLife)
+	if t.NotBefore.IsZero() {
+		t.NotBefore = time.Now().Add(-renewBefore)
+	}
+	if t.NotAfter.IsZero() {
+		t.NotAfter = time.Now().Add(leafLife)
+	}
 	t.KeyUsage = x509.KeyUsageDigitalSignature
 	t.BasicConstraintsValid = true
 	t.IsCA = false

@@ -22,6 +22,8 @@ const (
 	leave = 250
 	// retryEvery is how long a connection that failed is waited for.
 	retryEvery = 500 * time.Millisecond
+	// subscribeWithin is how long a broker may take to answer a subscription.
+	subscribeWithin = 10 * time.Second
 )
 
 // An MQTT says how a CEM reaches a broker that is no more than MQTT.
@@ -138,21 +140,39 @@ func (c *CEM) clientOptions(ctx context.Context, cfg MQTT, arrivals chan<- arriv
 		}
 	})
 	o.SetOnConnectHandler(func(client mqtt.Client) {
-		filters := map[string]byte{"cem/v1/+/telemetry": 1, "cem/v1/+/event": 1, "cem/v1/+/status": 1}
-		t, ok := client.SubscribeMultiple(filters, nil).(*mqtt.SubscribeToken)
-		go func() { // the handler must not wait
-			t.Wait()
-			for topic, code := range t.Result() {
-				if !ok || t.Error() != nil || code > 2 {
-					c.opts.Log.Error("broker refuses a subscription", "topic", topic, "code", code, "err", t.Error())
-					return
-				}
-			}
-			c.opts.Log.Info("CEM listens", "broker", cfg.URL)
-			c.listen()
-		}()
+		go c.subscribe(ctx, client) // the handler must not wait
 	})
 	return o
+}
+
+// subscribe asks for what boxes send until it is granted. A broker may refuse a
+// session that it resumes: mochi-mqtt does while what waited for it has packet
+// identifiers that the client chooses too.
+func (c *CEM) subscribe(ctx context.Context, client mqtt.Client) {
+	filters := map[string]byte{"cem/v1/+/telemetry": 1, "cem/v1/+/event": 1, "cem/v1/+/status": 1}
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	for client.IsConnectionOpen() {
+		t, ok := client.SubscribeMultiple(filters, nil).(*mqtt.SubscribeToken)
+		if ok && t.WaitTimeout(subscribeWithin) && t.Error() == nil {
+			refused := false
+			for topic, code := range t.Result() {
+				if code > 2 {
+					refused = true
+					c.opts.Log.Warn("broker refuses a subscription", "topic", topic, "code", code)
+				}
+			}
+			if !refused {
+				c.listen()
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // subjectOf returns the subject that stands for a topic of a box.

@@ -45,14 +45,14 @@ type Config struct {
 }
 
 // Eager is an uplink's configuration for a trial: everything that waits waits
-// about a second.
+// about a second, but for the keepalive, which has its least value.
 func Eager(broker string) uplink.Config {
 	c := uplink.DefaultConfig()
 	c.Broker = broker
 	c.PowerReturnWait = 0
 	c.BackoffMax = time.Second
 	c.ConnectTimeout, c.WriteTimeout, c.PubackTimeout = time.Second, time.Second, time.Second
-	c.KeepAlive = time.Second
+	c.KeepAlive = 5 * time.Second
 	c.ResendAfter, c.NotStoredAfter = 2*time.Second, time.Second
 	c.BacklogRate, c.BacklogBytes = 1000, 10_000_000
 	return c

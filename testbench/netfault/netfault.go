@@ -20,9 +20,11 @@ import (
 	"livebox-agent/uplink"
 )
 
+// patience bounds each wait of a trial; a variable for the tests of trials that
+// fail.
+var patience = 90 * time.Second
+
 const (
-	// patience bounds each wait of a trial.
-	patience = 90 * time.Second
 	ackEvery = 100 * time.Millisecond
 	// atOnce is how many trials run side by side.
 	atOnce = 20
@@ -49,6 +51,8 @@ type Options struct {
 	Dir string
 	// Trials is how often each is tried.
 	Trials int
+	// Agent is the shipped program, which RunKernel runs.
+	Agent string
 	// Log receives what boxes say; nil discards it.
 	Log *slog.Logger
 	// Tell is told each row as it is there; nil: nobody.

@@ -1,10 +1,14 @@
 package netfault_test
 
 import (
+	"errors"
 	"log/slog"
+	"os"
+	"os/exec"
 	"testing"
 
 	"livebox-agent/testbench/netfault"
+	"livebox-agent/testbench/process"
 )
 
 func TestNothingIsLostUnderAnyFault(t *testing.T) {
@@ -24,6 +28,38 @@ func TestNothingIsLostUnderAnyFault(t *testing.T) {
 	for _, r := range rows {
 		if r.Trials != 1 || r.Made < 20 || r.Lost+r.Duplicated != 0 {
 			t.Errorf("%+v; want 20 reports or more, each once", r)
+		}
+	}
+}
+
+// The shipped agent, and a kernel that loses, refuses and slows its packets.
+func TestNothingIsLostWhateverTheKernelDoesToPackets(t *testing.T) {
+	for _, name := range []string{"ip", "nft", "tc"} {
+		if _, err := exec.LookPath(name); err != nil && os.Getenv("CI") != "true" {
+			t.Skipf("%s is not installed", name)
+		}
+	}
+	dir := t.TempDir()
+	agent, err := process.Build(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := netfault.RunKernel(t.Context(), netfault.Options{
+		Dir: dir, Trials: 1, Agent: agent,
+		Tell: func(r netfault.Row) {
+			t.Logf("%-40s made %d lost %d twice %d again %d, recovered in %v, flash %d",
+				r.Fault, r.Made, r.Lost, r.Duplicated, r.Again, r.Longest, r.FlashBytes)
+		},
+	})
+	if errors.Is(err, netfault.ErrNoKernel) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	for _, r := range rows {
+		if r.Made < 5 || r.Lost+r.Duplicated != 0 {
+			t.Errorf("%+v; want 5 reports or more, each once", r)
 		}
 	}
 }

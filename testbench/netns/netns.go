@@ -140,6 +140,9 @@ func (l *Line) Dial(ctx context.Context, network, addr string) (c net.Conn, err 
 
 // Lose has the kernel lose so many of a hundred packets, each way.
 func (l *Line) Lose(percent int) error {
+	if percent >= 100 {
+		return l.rule("counter drop")
+	}
 	return l.rule(fmt.Sprintf("numgen random mod 100 < %d counter drop", percent))
 }
 

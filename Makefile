@@ -29,7 +29,7 @@ SOAK ?= 1h
 # ARGS are passed to the program behind a target: make budget ARGS=--json
 ARGS ?=
 
-.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak fuzz bench clean FORCE
+.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak brokers brokers-table netfaults fuzz bench clean FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -63,6 +63,15 @@ storm: $(BIN)/testbench ## power returns to 12 million simulated boxes and to RE
 
 soak: $(BIN)/testbench ## run the agent for SOAK=1h and see that nothing grows
 	@$(BIN)/testbench soak --for $(SOAK) $(ARGS)
+
+brokers: ## the delivery suite over NATS, Mosquitto, RabbitMQ and mochi-mqtt; fails on a report lost (minutes)
+	@$(GO) run ./testbench/cmd/testbench brokers $(ARGS)
+
+brokers-table: ## the same, and write testbench/BROKERS.md
+	@$(GO) run ./testbench/cmd/testbench brokers --write
+
+netfaults: ## every fault of network, names, certificates and clock: lost, duplicated, recovered in (TRIALS=5)
+	@$(GO) run ./testbench/cmd/testbench netfaults $(ARGS)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list $(or $(PKG),./...)); do \

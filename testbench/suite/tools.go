@@ -32,6 +32,9 @@ func Tools() []Tool {
 		{"qemu-mipsel-static", []string{"qemu-user-static"}, "the agent on MIPS, little endian", starts("qemu-mipsel-static", "--version")},
 		{"python3", []string{"python3"}, "the decoder in a second language", starts("python3", "--version")},
 		{"protoc", []string{"protobuf-compiler"}, "that the generated code is of telemetry.proto", starts("protoc", "--version")},
+		{"mosquitto", []string{"mosquitto"}, "delivery over a real Mosquitto", installed("mosquitto", "/usr/sbin/mosquitto")},
+		{"ip", []string{"iproute2"}, "lines that lose packets", starts("ip", "-Version")},
+		{"nft", []string{"nftables"}, "lines that lose packets", installed("nft", "/usr/sbin/nft")},
 		{"xz", []string{"xz-utils"}, "the size in a firmware image", starts("xz", "--version")},
 	}
 }
@@ -40,6 +43,19 @@ func Tools() []Tool {
 func starts(name string, args ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return exec.CommandContext(ctx, name, args...).Run()
+	}
+}
+
+// installed returns a probe that looks for a program by its names.
+func installed(names ...string) func(context.Context) error {
+	return func(context.Context) error {
+		err := error(nil)
+		for _, name := range names {
+			if _, err = exec.LookPath(name); err == nil {
+				return nil
+			}
+		}
+		return err
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"livebox-agent/testbench/brokers"
 )
 
 // Exit codes.
@@ -44,8 +46,10 @@ func commands() []command {
 		{"platforms", "", "show which platform gives which metric", longPlatforms, cmdPlatforms},
 		{"storm", "", "let the power of millions of boxes return", longStorm, cmdStorm},
 		{"soak", "", "run the agent for long and see that nothing grows", longSoak, cmdSoak},
+		{"brokers", "", "measure what brokers guarantee, and that the agent loses nothing over any", longBrokers, cmdBrokers},
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
 		{"detectors", "", "measure what the detectors find, and how often they are wrong", longDetectors, cmdDetectors},
+		{"netfaults", "", "break network, names, certificates and clock, and count what it costs", longNetfaults, cmdNetfaults},
 		{"wire", "", "measure what readings cost on the wire, beside other encodings", longWire, cmdWire},
 	}
 }
@@ -54,6 +58,7 @@ func commands() []command {
 var errUsage = errors.New("usage")
 
 func main() {
+	brokers.Child() // brokers are processes of this program
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, env{os.Stdin, os.Stdout, os.Stderr, os.Getenv}, os.Args[1:])
 	stop()

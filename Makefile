@@ -70,7 +70,7 @@ brokers: ## the delivery suite over NATS, Mosquitto, RabbitMQ and mochi-mqtt; fa
 brokers-table: ## the same, and write testbench/BROKERS.md
 	@$(GO) run ./testbench/cmd/testbench brokers --write
 
-netfaults: ## every fault of network, names, certificates and clock: lost, duplicated, recovered in (TRIALS=5)
+netfaults: ## every fault of network, names, certificates and clock: lost, duplicated, recovered in
 	@$(GO) run ./testbench/cmd/testbench netfaults $(ARGS)
 
 fuzz: ## each fuzz target for FUZZTIME

@@ -15,8 +15,8 @@ where the agent loses a report, the CEM counts one twice, or a box reaches what 
 writes this file anew. Rows marked * are a matter of timing; the table is not held to them.
 
 NATS is the embedded server with JetStream, synced at each message; Mosquitto and RabbitMQ (with its MQTT plug-in) are
-Debian's; mochi-mqtt runs as it comes, in memory: the stores of version 2.7.9
-keep no packet identifiers, and a session for which messages waited cannot connect again after a restart.
+Debian's; mochi-mqtt runs as it comes, in memory: the stores of version 2.7.9 keep no packet identifiers, and a session
+for which messages waited cannot connect again after a restart.
 
 `
 

@@ -121,7 +121,7 @@ func run(ctx context.Context, o Options, k Kind) (answers []Answer, err error) {
 // Properties lists what is asked, in the order in which it is asked.
 func Properties() []Property {
 	return []Property{
-		{"client without a certificate, or of another CA", "nothing: not the broker's business to be lax", false, strangers},
+		{"client without a certificate, or of another CA", "has no say in it", false, strangers},
 		{"box that calls itself by another's client identifier", "takes its own name from its certificate", false, takeover},
 		{"publish to another box's topic (MQTT 3.1.1 has no refusal)", "never publishes there; trusts no PUBACK", false, deniedPublish},
 		{"subscribe to another box's topics, or to all", "subscribes to its own alone", false, deniedSubscribe},

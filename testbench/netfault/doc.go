@@ -8,5 +8,6 @@
 //   - A fault that did not strike is an error, not a success: each trial sees
 //     it take effect before it is mended, and the class of failure that the
 //     agent gives it.
-//   - How long recovery took is measured, and never asserted.
+//
+// How long recovery took is measured, and never asserted.
 package netfault

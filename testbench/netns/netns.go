@@ -4,7 +4,6 @@
 // # What is promised
 //
 //   - What the line loses is lost by the kernel, below TCP, and counted.
-//   - Nothing leaves the two namespaces, which are gone after Close.
 //
 // It takes root and the programs ip (iproute2) and nft (nftables); Slow takes tc
 // and the kernel's tbf. The kernel's netem is not needed: many are built

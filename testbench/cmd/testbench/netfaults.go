@@ -14,8 +14,8 @@ import (
 	"livebox-agent/testbench/table"
 )
 
-const longNetfaults = `Break the network, the name service, the broker's certificate and the clock under
-boxes that deliver, and print what each fault cost: trials, reports lost,
+const longNetfaults = `Break the network, the name service, the broker's certificate and the clock
+under boxes that deliver, and print what each fault cost: trials, reports lost,
 counted twice, sent again, and the time from the end of the fault until the CEM
 had everything and the box knew.
 

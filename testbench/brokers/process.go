@@ -2,6 +2,7 @@ package brokers
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,8 +13,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"crypto/tls"
 
 	"livebox-agent/testbench/mqttbox"
 	"livebox-agent/testbench/pki"

@@ -135,6 +135,15 @@ func (b *Box) Retrain() {
 	w.noteWAN()
 }
 
+// StrikeLine lets a surge on the copper line do harm: its attenuation is dB more
+// from now on, over restarts too, and it trains anew.
+func (b *Box) StrikeLine(dB float64) {
+	w := b.at()
+	defer b.mu.Unlock()
+	w.line.strike(w, max(dB, 0))
+	w.noteWAN()
+}
+
 // BendFibre sets the loss that a bend adds, in dB. Below -30 dBm the module
 // loses the exchange.
 func (b *Box) BendFibre(dB float64) {

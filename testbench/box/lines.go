@@ -108,6 +108,15 @@ func (l *dsl) pass(w *world, d time.Duration) {
 	}
 }
 
+// strike takes dB of what both front ends hear, for good, and the line with it.
+func (l *dsl) strike(w *world, dB float64) {
+	for _, d := range []*direction{&l.down, &l.up} {
+		d.attenuation += dB
+		d.base -= dB
+	}
+	l.retrain(w)
+}
+
 // count adds to all windows.
 func (l *dsl) count(s seconds) {
 	for _, window := range []*seconds{&l.total, &l.showtimeStats, &l.day, &l.quarter} {

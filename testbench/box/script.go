@@ -19,6 +19,7 @@ const Commands = `  add [BAND [METRES [DOWN [UP]]]]
   traffic DOWN UP  what wired hosts transfer, in bit/s
   noise DB         add noise to the copper line; negative takes it away
   retrain          the copper line trains anew
+  surge DB         a surge takes dB of the copper line for good
   bend DB          bend the fibre
   heat CELSIUS     warm the optical module
   wan up|down      the connection comes or goes
@@ -110,6 +111,10 @@ func (b *Box) doLine(a *arguments) (out string, known bool) {
 	case "retrain":
 		if a.done() {
 			b.Retrain()
+		}
+	case "surge":
+		if dB := a.number(0); a.done() {
+			b.StrikeLine(dB)
 		}
 	case "bend":
 		if dB := a.number(0); a.done() {

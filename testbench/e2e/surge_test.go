@@ -1,0 +1,159 @@
+package e2e
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/sample"
+	"livebox-agent/testbench/cem"
+	"livebox-agent/uplink/wire"
+)
+
+// steps returns the lasting changes of a metric that the CEM was told of.
+func steps(s cem.BoxState, id catalogue.ID) (all []sample.Sign) {
+	for _, e := range s.Events {
+		for _, v := range e.Evidence {
+			if v.Kind == sample.Stepped && v.Metric == id {
+				all = append(all, v.Sign)
+			}
+		}
+	}
+	return all
+}
+
+// notices returns the first parts of episodes.
+func notices(s cem.BoxState) (all []cem.Event) {
+	for _, e := range s.Events {
+		if attribute(e, "part") == "notice" {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func TestNearStrikeOnACopperLine(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "livebox4")
+	cfg := s.configuration(t)
+	s.boot(t, cfg, func(x teller) bool {
+		x.wait(7 * time.Hour)
+		x.box.StrikeLine(4)
+		x.push(sample.PortDown, "lan1")
+		x.push(sample.PortDown, "lan3")
+		x.wait(time.Second)
+		return true
+	})
+	s.box.PowerDip(time.Second)
+	s.boot(t, cfg, func(x teller) bool {
+		x.wait(time.Hour)
+		return false
+	})
+	got := s.told(t)
+	n := notices(got)
+	if len(n) != 1 || n[0].Type != wire.Surge || len(evidence(n[0], sample.PortDown)) != 2 {
+		t.Fatalf("notices %+v; want one of two ports, stored before the power failed", n)
+	}
+	if len(events(got, wire.Surge)) != 0 {
+		t.Errorf("the episode that the power cut off has an end: %+v", events(got, wire.Surge))
+	}
+	i := slices.IndexFunc(got.Events, func(e cem.Event) bool { return e.Type == wire.AgentStarted && attribute(e, "previous_end") == "unclean" })
+	if i < 0 || len(evidence(got.Events[i], sample.Restarted)) != 1 {
+		t.Fatalf("no unclean start: %+v", got.Events)
+	}
+	causes := evidence(got.Events[i], sample.ResetCause)
+	if !slices.ContainsFunc(values(causes), func(v sample.Sign) bool { return v.After == catalogue.RestartPowerOn }) {
+		t.Errorf("causes %+v; want power", causes)
+	}
+	st := steps(got, catalogue.LineDownAttenuation)
+	if len(st) != 1 || st[0].After-st[0].Before < 35 || st[0].After-st[0].Before > 45 {
+		t.Errorf("steps of attenuation %+v; want one of 4 dB, over the restart", st)
+	}
+}
+
+func values(m map[string]sample.Sign) (all []sample.Sign) {
+	for _, v := range m {
+		all = append(all, v)
+	}
+	return all
+}
+
+func TestNoiseBurstIsOfTheLineAlone(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "livebox4")
+	s.boot(t, s.configuration(t), func(x teller) bool {
+		x.wait(3 * time.Hour)
+		x.box.DegradeLine(9)
+		x.wait(4 * time.Minute)
+		x.box.DegradeLine(-9)
+		x.wait(2 * time.Hour)
+		return false
+	})
+	got := s.told(t)
+	if e := events(got, wire.Surge); len(e) > 0 {
+		t.Errorf("a surge: %+v", e)
+	}
+	line := events(got, wire.Line)
+	if len(line) == 0 {
+		t.Fatalf("events %+v; want one of the line", got.Events)
+	}
+	if e := line[0]; len(evidence(e, sample.LineRetrained))+len(evidence(e, sample.LineDown)) == 0 || len(evidence(e, sample.Level)) == 0 {
+		t.Errorf("event %+v; want a line that was lost, and the levels", e)
+	}
+	if st := steps(got, catalogue.LineDownAttenuation); len(st) > 0 {
+		t.Errorf("the attenuation stepped: %+v", st)
+	}
+}
+
+func TestFibreBendIsAStepOfLight(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "livebox5")
+	s.boot(t, s.configuration(t), func(x teller) bool {
+		x.wait(3 * time.Hour)
+		x.box.BendFibre(3)
+		x.wait(time.Hour)
+		return false
+	})
+	got := s.told(t)
+	if e := events(got, wire.Surge, wire.Line); len(e) > 0 {
+		t.Errorf("events %+v; want none of a surge or of a line that was lost", e)
+	}
+	st := steps(got, catalogue.OpticRxPower)
+	if len(st) != 1 || st[0].Before-st[0].After < 2700 || st[0].Before-st[0].After > 3300 {
+		t.Errorf("steps of light %+v; want one of -3 dB", st)
+	}
+}
+
+func TestStrikeThroughTheMainsLeavesTheLineUnharmed(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "livebox4")
+	cfg := s.configuration(t)
+	s.boot(t, cfg, func(x teller) bool {
+		x.wait(7 * time.Hour)
+		x.box.Rail(9.1)
+		x.wait(12 * time.Second) // the supply holds for so long
+		return true
+	})
+	s.box.PowerDip(time.Second)
+	s.box.Rail(12)
+	s.boot(t, cfg, func(x teller) bool {
+		x.wait(time.Hour)
+		return false
+	})
+	got := s.told(t)
+	n := notices(got)
+	if len(n) != 1 || n[0].Type != wire.Surge || len(evidence(n[0], sample.BrownOut)) == 0 {
+		t.Errorf("notices %+v; want one of a brown-out", n)
+	}
+	if !hasEvent(got, func(e cem.Event) bool {
+		return e.Type == wire.AgentStarted && attribute(e, "previous_end") == "unclean" && len(evidence(e, sample.Restarted)) == 1
+	}) {
+		t.Errorf("events %+v; want an unclean start", got.Events)
+	}
+	for _, id := range []catalogue.ID{catalogue.LineDownAttenuation, catalogue.LineDownMargin, catalogue.LineUpAttenuation} {
+		if st := steps(got, id); len(st) > 0 {
+			t.Errorf("the line was unharmed, but %+v", st)
+		}
+	}
+}

@@ -22,6 +22,7 @@ import (
 	"livebox-agent/agent/episode"
 	"livebox-agent/agent/window"
 	"livebox-agent/buffer"
+	"livebox-agent/buffer/durable"
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
@@ -118,7 +119,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 	} else if err != nil {
 		a.log.Warn("no control socket: the status command will not work", "err", err)
 	}
-	if a.root, err = openState(cfg.Box.StateDir); err != nil {
+	if a.root, err = durable.OpenDir(cfg.Box.StateDir); err != nil {
 		a.log.Warn("state directory unusable", "err", err)
 	}
 	if a.clock, err = clock.Open(a.root, o.Host); err != nil {
@@ -183,14 +184,6 @@ func (a *Agent) interval(source string) time.Duration {
 		return p.Interval()
 	}
 	return 0
-}
-
-// openState opens the state directory, and makes it where it is missing.
-func openState(dir string) (*os.Root, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return os.OpenRoot(dir)
 }
 
 // pseudonym names a station for the sources of the purpose Personalised.

@@ -3,8 +3,9 @@ package buffer
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
+
+	"livebox-agent/buffer/durable"
 )
 
 // An attempt is what came of opening the directory.
@@ -21,10 +22,7 @@ func (s *Store) attempt() <-chan attempt {
 	go func() {
 		var r attempt
 		r.err = guard(func() error {
-			if err := os.MkdirAll(s.opt.Dir, 0o700); err != nil {
-				return err
-			}
-			root, err := os.OpenRoot(s.opt.Dir)
+			root, err := durable.OpenDir(s.opt.Dir)
 			if err != nil {
 				return err
 			}

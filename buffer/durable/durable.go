@@ -8,6 +8,7 @@
 //     never a mixture and never nothing.
 //   - Read returns what was written, or says that it is damaged.
 //   - A file of a newer version than the program knows is left alone.
+//   - A directory that OpenDir made survives loss of power.
 //
 // The package imports the standard library only, and needs no more of the
 // file system than an atomic rename (POSIX rename) and fsync of a directory.
@@ -19,7 +20,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // ErrDamaged says that a file is not what was written: too short, too long,
@@ -169,6 +172,28 @@ func (f Format) decode(b []byte) (content []byte, version uint8, err error) {
 		return nil, 0, fmt.Errorf("%w: checksum", ErrDamaged)
 	}
 	return b[headerLen:], b[4], nil
+}
+
+// OpenDir opens a directory. Where it is missing it is made, with what is above
+// it: without that, a file in it could be durable and have no name.
+func OpenDir(dir string) (*os.Root, error) {
+	root, err := os.OpenRoot(dir)
+	parent := filepath.Dir(dir)
+	if !errors.Is(err, fs.ErrNotExist) || parent == dir {
+		return root, err
+	}
+	above, err := OpenDir(parent)
+	if err != nil {
+		return nil, err
+	}
+	defer above.Close()
+	if err := above.Mkdir(filepath.Base(dir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := SyncDir(above); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
 }
 
 // SyncDir makes created, renamed and removed names below root survive loss of

@@ -90,6 +90,14 @@ func guard(fn func() error) (err error) {
 // createStore makes an empty store under its name in one step, so that a power
 // cut during bbolt's first writes leaves no half-made file there.
 func createStore(root *os.Root, maxBytes int64) error {
+	if err := createFresh(root, maxBytes); err != nil {
+		return err
+	}
+	return takeFresh(root)
+}
+
+// createFresh makes an empty store beside the place of the store.
+func createFresh(root *os.Root, maxBytes int64) error {
 	if err := removeAll(root, freshName); err != nil {
 		return err
 	}
@@ -106,6 +114,11 @@ func createStore(root *os.Root, maxBytes int64) error {
 	if err = errors.Join(err, guard(db.Close)); err != nil {
 		return errors.Join(err, removeAll(root, freshName))
 	}
+	return nil
+}
+
+// takeFresh puts the fresh store in its place.
+func takeFresh(root *os.Root) error {
 	if err := root.Rename(freshName, storeName); err != nil {
 		return err
 	}

@@ -38,6 +38,10 @@ func openStore(root *os.Root, cfg Config) (*opened, error) {
 	// What a power cut during a repair or a creation left behind.
 	_ = removeAll(root, freshName)
 	info, err := root.Lstat(storeName)
+	if errors.Is(err, fs.ErrNotExist) && root.Rename(asideName, storeName) == nil {
+		// The power was cut before the fresh store had everything: once more.
+		info, err = root.Lstat(storeName)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if err := createStore(root, cfg.FlashBytes); err != nil {
@@ -248,9 +252,9 @@ func (l *loader) finish() {
 	}
 }
 
-// replaceStore sets the store aside because of why, makes a fresh one and
-// takes over what can still be read. Old and new lie side by side until that
-// is done.
+// replaceStore sets the store aside because of why and puts a fresh one in its
+// place, with what can still be read of the old one. Until that one has
+// everything there is none, so that a power cut has it done again.
 func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 	if err := removeAll(root, asideName); err != nil {
 		return nil, err
@@ -258,14 +262,19 @@ func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 	if err := root.Rename(storeName, asideName); err != nil {
 		return nil, err
 	}
-	if err := createStore(root, cfg.FlashBytes); err != nil {
+	if err := createFresh(root, cfg.FlashBytes); err != nil {
 		return nil, err
 	}
 	written, lost := int64(createCost), int64(-1)
 	if _, newer := errors.AsType[newerError](why); !newer {
-		var w int64
-		w, lost = salvage(root, cfg.FlashBytes)
-		written += w
+		w, reports, err := salvage(root, cfg.FlashBytes)
+		if err != nil {
+			return nil, err
+		}
+		written, lost = written+w, reports
+	}
+	if err := takeFresh(root); err != nil {
+		return nil, err
 	}
 	o, err := openSound(root, cfg)
 	if err != nil {
@@ -289,38 +298,42 @@ const salvageChunk = 64 << 10
 
 // salvage copies every sound value of the file that was set aside into the
 // fresh store. reports is how many reports the old one had, -1 if unknown.
-// What cannot be read or does not fit is left behind.
-func salvage(root *os.Root, maxBytes int64) (written, reports int64) {
+// What cannot be read or does not fit is left behind; the error says that it
+// could not be written and may be another time.
+func salvage(root *os.Root, maxBytes int64) (written, reports int64, err error) {
 	f, err := root.Open(asideName)
 	if err != nil {
-		return 0, -1
+		return 0, -1, nil
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return 0, -1
+		return 0, -1, nil
 	}
 	p, err := openPages(f, info.Size(), true)
 	if err != nil {
-		return 0, -1
+		return 0, -1, nil
 	}
-	db, err := openBolt(root, storeName, maxBytes)
+	db, err := openBolt(root, freshName, maxBytes)
 	if err != nil {
-		return 0, -1
+		return 0, -1, err
 	}
-	defer func() { _ = guard(db.Close) }()
+	defer func() { err = errors.Join(err, guard(db.Close)) }()
 
 	var o opened
 	reports, _ = o.loadState(p)
 	w := salvager{db: db}
-	_ = w.commit(func(state *bbolt.Bucket) error {
+	w.commit(func(state *bbolt.Bucket) error {
 		return errors.Join(
 			state.Put(ledgerKey(), (&ledger{losses: o.losses}).encode()),
 			state.Put(accountKey(), o.account))
 	})
-	_ = p.visit(reportsBucket(), w.pair)
-	_ = w.commit(nil)
-	return w.written, reports
+	_ = p.visit(reportsBucket(), w.pair) // a tolerant walk goes on
+	w.commit(nil)
+	if isFull(w.err) || errors.Is(w.err, syscall.ENOSPC) {
+		w.err = nil
+	}
+	return w.written, reports, w.err
 }
 
 // A salvager writes pairs in chunks.
@@ -329,6 +342,7 @@ type salvager struct {
 	chunk   []pair
 	bytes   int
 	written int64
+	err     error // of the first commit that failed
 }
 
 func (w *salvager) pair(key, value []byte) error {
@@ -342,10 +356,11 @@ func (w *salvager) pair(key, value []byte) error {
 	if w.bytes += len(value); w.bytes < salvageChunk {
 		return nil
 	}
-	return w.commit(nil)
+	w.commit(nil)
+	return nil
 }
 
-func (w *salvager) commit(more func(state *bbolt.Bucket) error) error {
+func (w *salvager) commit(more func(state *bbolt.Bucket) error) {
 	err := guard(func() error {
 		tx, err := w.db.Begin(true)
 		if err != nil {
@@ -370,5 +385,7 @@ func (w *salvager) commit(more func(state *bbolt.Bucket) error) error {
 		return nil
 	})
 	w.chunk, w.bytes = w.chunk[:0], 0
-	return err
+	if w.err == nil {
+		w.err = err
+	}
 }

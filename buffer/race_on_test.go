@@ -1,0 +1,6 @@
+//go:build race
+
+package buffer
+
+// raceDetector makes everything slow.
+const raceDetector = true

@@ -85,6 +85,12 @@ func (s *Store) commitOnce(p commitPlan) error {
 	if f == nil {
 		return errors.New(s.Condition().Reason)
 	}
+	if s.suspect {
+		if err := s.retryRenewal(p); err != nil {
+			return err
+		}
+		f = s.flash
+	}
 	s.dropAside(f)
 	b, bound, err := s.prepare(f, p)
 	if errors.Is(err, errNothing) {
@@ -116,8 +122,31 @@ func (s *Store) commitOnce(p commitPlan) error {
 	default:
 		// How far it came is not known: count all of it.
 		s.book(bound)
-		s.retryAt = s.opt.Now() + retryAfter
-		s.setCondition(Condition{State: Unavailable, Reason: describe(err)})
+		s.suspect = s.suspect || suspicious(err)
+		s.rest(err)
+	}
+	return err
+}
+
+// rest leaves the flash alone for a while.
+func (s *Store) rest(why error) {
+	s.retryAt = s.opt.Now() + retryAfter
+	s.setCondition(Condition{State: Unavailable, Reason: describe(why)})
+}
+
+// retryRenewal replaces a store of which a sync failed, before p.
+func (s *Store) retryRenewal(p commitPlan) error {
+	s.mu.Lock()
+	resting := p.event != nil && s.opt.Now() < s.retryAt
+	s.mu.Unlock()
+	if resting {
+		return errRest
+	}
+	err := s.renew()
+	if err != nil {
+		s.mu.Lock()
+		s.rest(err)
+		s.mu.Unlock()
 	}
 	return err
 }

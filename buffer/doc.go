@@ -13,7 +13,7 @@
 //     acknowledged; never after, but for one time more where power was lost
 //     before the acknowledgement reached the flash.
 //  4. The store never exceeds its bytes, in memory or on flash (but for the
-//     moment in which a damaged store is copied). Under pressure columns go
+//     moment in which a damaged or doubtful store is copied). Under pressure columns go
 //     before whole windows, windows before events, the middle of an outage
 //     before its onset and its end. Every report that goes is counted with
 //     first and last sequence in a ledger, which is kept like a report.
@@ -54,5 +54,6 @@
 // bbolt writes new pages, syncs, writes one of two checksummed meta pages,
 // syncs. Whatever a cut leaves, one of the meta pages leads to a whole tree.
 // Where the flash did worse, the file is walked page by page before bbolt sees
-// it (pages.go says why), and every value has a checksum of its own.
+// it (pages.go says why), and every value has a checksum of its own. A file of
+// which a sync failed is not written to again, but copied (renew.go says why).
 package buffer

@@ -267,7 +267,7 @@ func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 	}
 	written, lost := int64(createCost), int64(-1)
 	if _, newer := errors.AsType[newerError](why); !newer {
-		w, reports, err := salvage(root, cfg.FlashBytes)
+		w, reports, err := salvage(root, asideName, cfg.FlashBytes)
 		if err != nil {
 			return nil, err
 		}
@@ -296,12 +296,11 @@ func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 // salvageChunk is how many bytes of values one commit takes over.
 const salvageChunk = 64 << 10
 
-// salvage copies every sound value of the file that was set aside into the
-// fresh store. reports is how many reports the old one had, -1 if unknown.
+// salvage copies every sound value of the file name into the fresh store. reports is how many reports the old one had, -1 if unknown.
 // What cannot be read or does not fit is left behind; the error says that it
 // could not be written and may be another time.
-func salvage(root *os.Root, maxBytes int64) (written, reports int64, err error) {
-	f, err := root.Open(asideName)
+func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64, err error) {
+	f, err := root.Open(name)
 	if err != nil {
 		return 0, -1, nil
 	}

@@ -111,6 +111,8 @@ type Store struct {
 	// io is held by whoever writes to flash or replaces the database.
 	io     sync.Mutex
 	resets int
+	// suspect: a sync of the database failed. See renew.
+	suspect bool
 
 	// view guards the pointer flash against readers: written with io and view
 	// held, read with either.

@@ -57,6 +57,11 @@ func (s *Store) retryWithdrawals() error {
 	s.mu.Lock()
 	todo := s.withdrawn
 	s.mu.Unlock()
+	if todo != 0 && s.suspect {
+		if err := s.retryRenewal(commitPlan{}); err != nil {
+			return errors.Join(errors.New("withdraw: not deleted from flash yet"), err)
+		}
+	}
 	for _, p := range catalogue.Purposes() {
 		if todo&(1<<p) == 0 || s.flash == nil {
 			continue
@@ -64,6 +69,8 @@ func (s *Store) retryWithdrawals() error {
 		if err := s.purge(s.flash, p); err != nil {
 			if isDamage(err) {
 				s.reset(err)
+			} else {
+				s.suspect = s.suspect || suspicious(err)
 			}
 			s.mu.Lock()
 			s.tickAfter = s.opt.Now() + time.Minute

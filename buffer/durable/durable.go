@@ -187,11 +187,13 @@ func OpenDir(dir string) (*os.Root, error) {
 		return nil, err
 	}
 	defer above.Close()
-	if err := above.Mkdir(filepath.Base(dir), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	name := filepath.Base(dir)
+	if err := above.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
 	if err := SyncDir(above); err != nil {
-		return nil, err
+		// The next attempt must not find it there and believe that it lasts.
+		return nil, errors.Join(err, remove(rootDisk{above}, name))
 	}
 	return os.OpenRoot(dir)
 }

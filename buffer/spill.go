@@ -143,7 +143,7 @@ func (s *Store) Close() error {
 	switch left := events + windows; {
 	case left > 0 && off:
 		s.opt.Log.Info("reports ended with the memory", "events", events, "windows", windows)
-	case left > 0 && err != nil:
+	case err != nil:
 		err = fmt.Errorf("close: %w: %d reports: %s", ErrNotDurable, left, err.Error())
 	}
 
@@ -229,15 +229,19 @@ func (s *Store) drain(windows pick, reason string) error {
 		if windows == allWindows {
 			left += s.index[Windows-1].inRAM
 		}
-		work := left + len(s.drops) + len(s.thins)
 		if reason == "close" && s.ledger.dirty {
-			work++
+			left++
 		}
+		work := left + len(s.drops) + len(s.thins)
 		s.mu.Unlock()
 		if work == 0 {
 			return nil
 		}
-		if err := s.commit(commitPlan{windows: windows, reason: reason}); err != nil {
+		err := s.commit(commitPlan{windows: windows, reason: reason})
+		if errors.Is(err, errBudget) && left == 0 {
+			return nil // deletions can wait
+		}
+		if err != nil {
 			return err
 		}
 	}

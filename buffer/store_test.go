@@ -329,3 +329,21 @@ func TestMemoryIsAccountedFor(t *testing.T) {
 	}
 	runtime.KeepAlive(l)
 }
+
+// What is acknowledged and not yet deleted can wait for another day's bytes: a
+// stop is clean without that.
+func TestStopIsCleanWhenOnlyDeletionsAreLeft(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.FlashDailyBytes = minDaily })
+	for seq := uint64(1); ; seq++ {
+		l.append(l.window(seq))
+		if l.Spill("test") != nil {
+			l.Ack(testRun.ID, Windows, seq, nil)
+			break
+		}
+	}
+	if st := l.Stats(); st.Windows.RAMReports != 0 || len(l.drops) == 0 {
+		t.Fatalf("%+v, %d deletions: not the state to be tried", st, len(l.drops))
+	}
+	check(t, l.Spill("stop"))
+	check(t, l.Close())
+}

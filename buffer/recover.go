@@ -126,12 +126,18 @@ func load(f *os.File) (o *opened, size int64, err error) {
 		return nil, 0, err
 	}
 	o = &opened{index: newIndex()}
-	if _, err := o.loadState(p); err != nil {
+	reports, err := o.loadState(p)
+	if err != nil {
 		return nil, 0, err
 	}
 	l := loader{o: o}
 	if err := p.visit(reportsBucket(), l.pair); err != nil {
 		return nil, 0, err
+	}
+	// Those that were acknowledged may be there too. A page that says that it
+	// has fewer than it had looks like any other.
+	if have := int64(len(o.index[0].entries) + len(o.index[1].entries)); have < reports {
+		return nil, 0, damagef("%d of %d reports are there", have, reports)
 	}
 	l.finish()
 	o.used = 2 * pageSize // the meta pages
@@ -300,15 +306,15 @@ const salvageChunk = 64 << 10
 // What cannot be read or does not fit is left behind; the error says that it
 // could not be written and may be another time.
 func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64, err error) {
+	info, err := root.Lstat(name)
+	if err != nil || !info.Mode().IsRegular() {
+		return 0, -1, nil // opening a pipe would wait for ever
+	}
 	f, err := root.Open(name)
 	if err != nil {
 		return 0, -1, nil
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return 0, -1, nil
-	}
 	p, err := openPages(f, info.Size(), true)
 	if err != nil {
 		return 0, -1, nil

@@ -1,6 +1,7 @@
 package buffer
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"time"
@@ -91,6 +92,7 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 		return err
 	}
 	var doomed [][]byte
+	whole := uint32(0)
 	for k, r := range found {
 		if len(r.keys) == 0 {
 			continue
@@ -98,20 +100,23 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 		doomed = append(doomed, r.keys...)
 		if r.other == 0 {
 			doomed = append(doomed, appendKey(nil, byte(k.Lane), k, 0))
+			whole++
 		}
 	}
-	for keys := range slices.Chunk(doomed, maxDoomed) {
-		s.mu.Lock()
-		b := batch{keys: keys, account: s.account.encode(int64(len(keys)) * pageSize / 4), count: s.flashCount()}
-		s.mu.Unlock()
-		written, err := f.commit(b)
+	// Neighbours together: a commit writes anew each page that it takes a key
+	// from, and in a store at its limit there is room for few.
+	slices.SortFunc(doomed, bytes.Compare)
+	for size := maxDoomed; len(doomed) > 0; {
+		keys := doomed[:min(size, len(doomed))]
+		err := s.deleteKeys(f, keys, whole)
+		if isFull(err) && len(keys) > 1 {
+			size = len(keys) / 2
+			continue
+		}
 		if err != nil {
 			return err
 		}
-		s.mu.Lock()
-		s.counts.commits++
-		s.book(written)
-		s.mu.Unlock()
+		doomed = doomed[len(keys):]
 	}
 	s.mu.Lock()
 	for k, r := range found {
@@ -128,6 +133,23 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 	s.book(written)
 	s.mu.Unlock()
 	return err
+}
+
+// deleteKeys deletes keys from flash. whole is how many reports go with them
+// and those after them.
+func (s *Store) deleteKeys(f *flash, keys [][]byte, whole uint32) error {
+	s.mu.Lock()
+	b := batch{keys: keys, account: s.account.encode(int64(len(keys)) * pageSize / 4), count: s.flashCount() - min(whole, s.flashCount())}
+	s.mu.Unlock()
+	written, err := f.commit(b)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.counts.commits++
+	s.book(written)
+	s.mu.Unlock()
+	return nil
 }
 
 // withdrawFlash brings the index up to date with what purge deleted.

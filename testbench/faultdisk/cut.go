@@ -1,6 +1,7 @@
 package faultdisk
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
@@ -141,8 +142,7 @@ func (s *state) apply(n int) {
 
 // sync makes what was written to a file certain, or leaves it to chance.
 func (s *state) sync(op Op) {
-	var left []unsynced
-	var synced []Op
+	var left, synced []unsynced
 	for _, w := range s.writes {
 		switch {
 		case w.op.Node != op.Node:
@@ -152,18 +152,28 @@ func (s *state) sync(op Op) {
 		case w.orphan:
 			left = append(left, w)
 		default:
-			synced = append(synced, w.op)
+			synced = append(synced, w)
 		}
 	}
 	s.writes = left
 	if len(synced) == 0 {
 		return
 	}
+	// A page that was written again goes to the disk with what it had: it is no
+	// longer left to chance.
+	again := func(o unsynced) bool {
+		return o.orphan && slices.ContainsFunc(synced, func(w unsynced) bool { return w.op.touches(o.op) })
+	}
+	for _, o := range s.writes {
+		if again(o) {
+			synced = append(synced, o)
+		}
+	}
+	s.writes = slices.DeleteFunc(s.writes, again)
+	slices.SortStableFunc(synced, func(a, b unsynced) int { return cmp.Compare(a.n, b.n) })
 	content := slices.Clone(s.files[op.Node])
 	for _, w := range synced {
-		content = w.on(content)
-		// A page that was written again is no longer left to chance.
-		s.writes = slices.DeleteFunc(s.writes, func(o unsynced) bool { return o.orphan && w.covers(o.op) })
+		content = w.op.on(content)
 	}
 	s.files[op.Node] = content
 	s.version++
@@ -185,13 +195,18 @@ func (w unsynced) orphans() []unsynced {
 	return all
 }
 
-// covers reports whether op writes again all that o wrote.
-func (op Op) covers(o Op) bool {
-	if op.Node != o.Node || op.Kind != o.Kind {
+// touches reports whether op changes a page that o did, or cuts it off.
+func (op Op) touches(o Op) bool {
+	switch {
+	case op.Node != o.Node:
+		return false
+	case op.Kind == Truncate:
+		return o.Kind == Truncate || op.Size <= o.Off
+	case o.Kind == Truncate || len(op.Data) == 0:
 		return false
 	}
-	return op.Kind == Truncate ||
-		op.Off <= o.Off && op.Off+int64(len(op.Data)) >= o.Off+int64(len(o.Data))
+	first, last := op.Off/pageSize, (op.Off+int64(len(op.Data))-1)/pageSize
+	return first <= o.Off/pageSize && o.Off/pageSize <= last
 }
 
 // syncDir makes the names in a directory certain.

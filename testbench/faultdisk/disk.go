@@ -68,8 +68,8 @@ func Main() {
 type question struct {
 	// Fault is from now on; nil changes nothing.
 	Fault *Fault
-	// Trace asks for what was done.
-	Trace bool
+	// Trace asks for what was done, Forget has it forgotten.
+	Trace, Forget bool
 }
 
 // An answer is what it gets.
@@ -107,6 +107,9 @@ func (d *memory) answer(q question) (a answer) {
 	}
 	if q.Trace {
 		a.Trace = d.trace
+	}
+	if q.Forget {
+		d.trace = nil
 	}
 	a.Len = len(d.trace)
 	return a
@@ -186,3 +189,6 @@ func (d *Disk) Trace() Trace { return d.ask(question{Trace: true}).Trace }
 // Fail has operations fail from now on as f says, and no others; the zero Fault
 // ends it.
 func (d *Disk) Fail(f Fault) { d.ask(question{Fault: &f}) }
+
+// Forget has the trace begin anew, for a disk that everything was removed from.
+func (d *Disk) Forget() { d.ask(question{Forget: true}) }

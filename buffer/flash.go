@@ -14,7 +14,6 @@ import (
 	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 
-	"livebox-agent/buffer/durable"
 	"livebox-agent/collector/catalogue"
 )
 
@@ -117,13 +116,8 @@ func createFresh(root *os.Root, maxBytes int64) error {
 	return nil
 }
 
-// takeFresh puts the fresh store in its place.
-func takeFresh(root *os.Root) error {
-	if err := root.Rename(freshName, storeName); err != nil {
-		return err
-	}
-	return durable.SyncDir(root)
-}
+// takeFresh puts the fresh store in its place. openSound makes that last.
+func takeFresh(root *os.Root) error { return root.Rename(freshName, storeName) }
 
 // initialise makes the buckets of an empty store.
 func initialise(tx *bbolt.Tx) error {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"go.etcd.io/bbolt"
+
+	"livebox-agent/buffer/durable"
 )
 
 // opened is what opening or repairing the store gave.
@@ -81,6 +83,10 @@ func openSound(root *os.Root, cfg Config) (*opened, error) {
 			return nil, err
 		}
 		aside = 0
+	}
+	// Whoever put the file there may not have come so far.
+	if err := durable.SyncDir(root); err != nil {
+		return nil, err
 	}
 	db, err := openBolt(root, storeName, cfg.FlashBytes-aside)
 	if err != nil {

@@ -29,7 +29,7 @@ SOAK ?= 1h
 # ARGS are passed to the program behind a target: make budget ARGS=--json
 ARGS ?=
 
-.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak brokers brokers-table netfaults fuzz bench clean FORCE
+.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak brokers brokers-table netfaults faults faults-long fuzz bench clean FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -72,6 +72,12 @@ brokers-table: ## the same, and write testbench/BROKERS.md
 
 netfaults: ## every fault of network, names, certificates and clock: lost, duplicated, recovered in
 	@$(GO) run ./testbench/cmd/testbench netfaults $(ARGS)
+
+faults: ## what power and flash do to the agent, and what that costs (minutes; as root)
+	@$(GO) run ./testbench/cmd/testbench faults $(ARGS)
+
+faults-long: ## the same with 2 000 kills and every cut of more workloads (hours)
+	@$(GO) run ./testbench/cmd/testbench faults --long $(ARGS)
 
 fuzz: ## each fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list $(or $(PKG),./...)); do \

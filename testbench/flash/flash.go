@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"livebox-agent/buffer"
@@ -28,7 +29,7 @@ const (
 // A Box is a simulated agent with a real buffer in a directory.
 type Box struct {
 	*buffer.Store
-	now             time.Duration
+	now             atomic.Int64 // since the kernel booted
 	run             buffer.Run
 	windows, events uint64
 	rnd             *rand.PCG
@@ -37,15 +38,18 @@ type Box struct {
 // NewBox opens a buffer in dir.
 func NewBox(dir string, cfg buffer.Config) *Box {
 	b := &Box{
-		now: time.Minute,
 		run: buffer.Run{ID: 1, Counter: 1, KernelBoot: 1},
 		rnd: rand.NewPCG(5, 6),
 	}
+	b.now.Store(int64(time.Minute))
 	b.Store = buffer.Open(cfg, buffer.Options{
-		Dir: dir, Now: func() time.Duration { return b.now }, KernelBoot: b.run.KernelBoot,
+		Dir: dir, Now: b.Now, KernelBoot: b.run.KernelBoot,
 	})
 	return b
 }
+
+// Now is the time since the box's kernel booted.
+func (b *Box) Now() time.Duration { return time.Duration(b.now.Load()) }
 
 // random returns n bytes that do not compress.
 func (b *Box) random(n int) []byte {
@@ -59,7 +63,7 @@ func (b *Box) random(n int) []byte {
 func (b *Box) report(lane buffer.Lane, sequence uint64) buffer.Report {
 	return buffer.Report{
 		Key:    buffer.Key{Run: b.run, Lane: lane, Sequence: sequence},
-		Opened: b.now, Sealed: b.now, Header: b.random(headerBytes),
+		Opened: b.Now(), Sealed: b.Now(), Header: b.random(headerBytes),
 	}
 }
 
@@ -87,18 +91,18 @@ func (b *Box) Event() error {
 // is called each minute, and with up everything is acknowledged a minute after
 // it was appended.
 func (b *Box) Pass(d time.Duration, up, events bool) error {
-	for end := b.now + d; b.now < end; {
-		b.now += step
+	for end := b.Now() + d; b.Now() < end; {
+		b.now.Add(int64(step))
 		if up {
 			b.Ack(b.run.ID, buffer.Windows, b.windows, nil)
 			b.Ack(b.run.ID, buffer.Events, b.events, nil)
 		}
-		if b.now%windowEvery == 0 {
+		if b.Now()%windowEvery == 0 {
 			if err := b.Window(); err != nil {
 				return err
 			}
 		}
-		if events && b.now%eventEvery == 0 {
+		if events && b.Now()%eventEvery == 0 {
 			if err := b.Event(); err != nil {
 				return err
 			}

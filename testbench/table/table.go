@@ -101,7 +101,7 @@ func (v View) Rows() []string {
 	if len(rows) == 1 {
 		return nil
 	}
-	return align(rows, map[int]bool{2: true, 4: true})
+	return Align(rows, map[int]bool{2: true, 4: true})
 }
 
 // describe names a value as the catalogue does.
@@ -132,9 +132,9 @@ func printable(s string) string {
 	}, s)
 }
 
-// align pads each column to its widest cell, two spaces apart; those in right
+// Align pads each column to its widest cell, two spaces apart; those in right
 // to the left.
-func align(rows [][]string, right map[int]bool) []string {
+func Align(rows [][]string, right map[int]bool) []string {
 	var width []int
 	for _, r := range rows {
 		for i, cell := range r {

@@ -13,6 +13,9 @@ import (
 	"syscall"
 
 	"livebox-agent/testbench/brokers"
+	"livebox-agent/testbench/faultdisk"
+	"livebox-agent/testbench/kill"
+	"livebox-agent/testbench/storage"
 )
 
 // Exit codes.
@@ -50,6 +53,7 @@ func commands() []command {
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
 		{"detectors", "", "measure what the detectors find, and how often they are wrong", longDetectors, cmdDetectors},
 		{"netfaults", "", "break network, names, certificates and clock, and count what it costs", longNetfaults, cmdNetfaults},
+		{"faults", "", "do to the agent what power and flash do, and count what is lost", longFaults, cmdFaults},
 		{"wire", "", "measure what readings cost on the wire, beside other encodings", longWire, cmdWire},
 	}
 }
@@ -59,6 +63,10 @@ var errUsage = errors.New("usage")
 
 func main() {
 	brokers.Child() // brokers are processes of this program
+	// Where this process does something for another, these do not return.
+	faultdisk.Main()
+	storage.Main()
+	kill.Main()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, env{os.Stdin, os.Stdout, os.Stderr, os.Getenv}, os.Args[1:])
 	stop()

@@ -5,9 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"path/filepath"
+	"os"
 	"strings"
 	"testing"
+
+	"livebox-agent/testbench/storage"
 )
+
+func TestMain(m *testing.M) {
+	storage.Main()
+	os.Exit(m.Run())
+}
 
 // output runs the command line as a shell would, with no terminal.
 func output(t *testing.T, environment map[string]string, args ...string) (code int, stdout, stderr string) {
@@ -64,6 +72,7 @@ func TestWrongUseIsSaidWithStatus2(t *testing.T) {
 		{name: "negative factor", args: []string{"storm", "--divide", "-1"}, want: "want 0 or more"},
 		{name: "no rate", args: []string{"storm", "--real", "1", "--rate", "0"}, want: "want more than 0"},
 		{name: "short soak", args: []string{"soak", "--for", "1s"}, want: "want 20s or more"},
+		{name: "no such trial", args: []string{"faults", "--only", "dance"}, want: `unknown trial "dance"`},
 		{name: "no days", args: []string{"flash", "--days", "0"}, want: "want 1 to 366"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,5 +151,17 @@ func TestWirePrintsItsFigures(t *testing.T) {
 	}
 	if cost["codec"] <= 0 || cost["json"] <= cost["codec"] {
 		t.Errorf("figures %v; want those of our codec and, above them, those of JSON", cost)
+	}
+}
+
+func TestFaultsPrintsItsTable(t *testing.T) {
+	code, out, text := output(t, nil, "faults", "--only", "limits,outage", "--seed", "1")
+	if code != exitOK {
+		t.Fatalf("exit status %d: %s", code, text)
+	}
+	for _, want := range []string{"FAULT", "flash limit reached", "72 h without the backend", "864 of 864 windows"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("output\n%s\nwant %q in it", out, want)
+		}
 	}
 }

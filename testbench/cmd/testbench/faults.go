@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"livebox-agent/testbench/fault"
+	"livebox-agent/testbench/kill"
+	"livebox-agent/testbench/process"
+	"livebox-agent/testbench/storage"
+)
+
+const longFaults = `Do to the agent what flash, power and operators do to it, and print what that
+costs, a row for each kind: how often it was done, how many reports were lost or
+duplicated that were promised to be kept, how long it took until all was as
+before, and what was written to the flash. The exit status is 1 if anything was
+lost or duplicated.
+
+It takes minutes; with --long, hours. The disk that fails on purpose takes root.`
+
+// trials are all rows, in the order of the table. A package that does something
+// to the agent adds its own here.
+func trials() []fault.Trial { return slices.Concat(storage.Trials(), kill.Trials()) }
+
+func cmdFaults(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
+	long := fs.Bool("long", false, "2 000 kills instead of 200, and every cut of more workloads")
+	only := fs.String("only", "", "run these `trials` only, separated by commas: "+strings.Join(names(trials()), ", "))
+	seed := fs.Uint64("seed", 0, "repeat a run with the `seed` that it printed; 0 draws one")
+	asJSON := fs.Bool("json", false, "print JSON")
+	if err := parse(fs, args, 0); err != nil {
+		return err
+	}
+	chosen := trials()
+	if *only != "" {
+		chosen = nil
+		for name := range strings.SplitSeq(*only, ",") {
+			i := slices.Index(names(trials()), name)
+			if i < 0 {
+				return usage(fs, "--only: unknown trial %q", name)
+			}
+			chosen = append(chosen, trials()[i])
+		}
+	}
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Fprintf(e.stderr, "--seed %d\n", *seed)
+	rows, err := fault.Run(ctx, chosen, fault.Lab{
+		Dir: dir, Long: *long, Seed: *seed,
+		Agent: sync.OnceValues(func() (string, error) { return process.Build(ctx, dir) }),
+		Log:   func(format string, a ...any) { fmt.Fprintf(e.stderr, format+"\n", a...) },
+	})
+	if *asJSON {
+		return errors.Join(err, fault.PrintJSON(e.stdout, rows))
+	}
+	return errors.Join(err, fault.Print(e.stdout, rows))
+}
+
+func names(all []fault.Trial) (names []string) {
+	for _, t := range all {
+		names = append(names, t.Name)
+	}
+	return names
+}

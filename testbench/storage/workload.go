@@ -1,0 +1,146 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"livebox-agent/buffer"
+	"livebox-agent/collector/catalogue"
+)
+
+const time20 = 20 * time.Minute
+
+// A workload is what an agent does to its state directory.
+type workload struct {
+	name string
+	do   func(b *box) error
+	// runs of the agent in it.
+	runs int
+}
+
+// workloads are those that every cut is made of.
+func workloads() []workload {
+	return []workload{
+		{"two runs of an agent", life, 2},
+		{"a store at its limit", pressure, 1},
+		{"the repair of a damaged store", repair, 2},
+	}
+}
+
+// brief is little, for where each of its cuts is made many times.
+func brief(b *box) error {
+	err := b.start(allPurposes)
+	for range 2 {
+		err = errors.Join(err, b.event(nil), b.window(900), b.spill())
+	}
+	b.ack(buffer.Events, 1)
+	b.now += 6 * time.Minute // the flash is left alone for five after an error
+	return errors.Join(err, b.event(nil), b.window(900), b.stop())
+}
+
+// life is a first run, with its clock learnt and everything acknowledged for a
+// while, and a second one in the next boot after consent was withdrawn.
+func life(b *box) error {
+	err := b.start(allPurposes)
+	for n := range uint64(3) {
+		err = errors.Join(err, b.event(nil), b.window(900), b.window(900), b.spill())
+		b.ack(buffer.Windows, 2*n+1)
+		if n == 1 {
+			b.ack(buffer.Events, 2)
+			err = errors.Join(err, b.clock.Keep())
+		}
+	}
+	_, kerr := b.keys.Age(24 * time.Hour)
+	err = errors.Join(err, kerr)
+	b.now += 2 * time.Hour // acknowledged reports are deleted
+	err = errors.Join(err, b.store.Tick(), b.window(900), b.stop())
+
+	b.kernel++
+	b.now = time.Minute
+	err = errors.Join(err, b.start(fewPurposes), b.window(900), b.event(nil), b.spill())
+	b.ack(buffer.Events, 1)
+	return errors.Join(err, b.stop())
+}
+
+// pressure thins, drops, and tells the ledger.
+func pressure(b *box) error {
+	err := b.start(allPurposes)
+	for n := range 14 {
+		for range 4 {
+			err = errors.Join(err, b.window(9000))
+		}
+		err = errors.Join(err, b.spill())
+		if n%5 == 4 {
+			err = errors.Join(err, b.event(nil), b.tellLosses())
+		}
+	}
+	b.withdraw(catalogue.Mobile)
+	return errors.Join(err, b.tellLosses(), b.stop())
+}
+
+// repair is a start that finds a page of the store damaged.
+func repair(b *box) error {
+	err := b.start(allPurposes)
+	for n := range 12 {
+		err = errors.Join(err, b.window(3000))
+		if n%3 == 2 {
+			err = errors.Join(err, b.event(nil), b.spill())
+		}
+	}
+	if err := errors.Join(err, b.stop()); err != nil {
+		return err
+	}
+	victim := b.log.reports[len(b.log.reports)/2]
+	if err := b.damage(victim.Header); err != nil {
+		return err
+	}
+	b.now += time20
+	if err := b.start(allPurposes); err != nil {
+		return err
+	}
+	if c := b.store.Condition(); c.State != buffer.Reset {
+		return fmt.Errorf("the damaged store is %v (%s)", c.State, c.Reason)
+	}
+	b.log.salvaged(b.held())
+	return errors.Join(b.event(nil), b.window(900), b.stop())
+}
+
+// damage spoils the header of the page of the store that holds what.
+func (b *box) damage(what []byte) error {
+	name := filepath.Join(b.dir, "reports.db")
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	at := bytes.Index(content, what)
+	if at < 0 {
+		return errors.New("not in the store")
+	}
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt([]byte("rotten"), int64(at/4096*4096))
+	b.log.damaged = b.log.at()
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// held returns what the store holds.
+func (b *box) held() map[buffer.Key]bool {
+	there := map[buffer.Key]bool{}
+	for _, lane := range []buffer.Lane{buffer.Events, buffer.Windows} {
+		var after buffer.Key
+		for {
+			r, ok := b.store.Next(lane, after)
+			if !ok {
+				break
+			}
+			there[r.Key], after = true, r.Key
+		}
+	}
+	return there
+}

@@ -52,6 +52,7 @@ type model struct {
 // modelSize is how many operations the test makes, and how many a store lives
 // through.
 func modelSize(tb testing.TB) (total, each int) {
+	tb.Helper()
 	total, each = 1_000_000, 5000
 	switch {
 	case raceDetector:
@@ -125,7 +126,7 @@ func TestRandomOperationsAgreeWithASlice(t *testing.T) {
 // the machine has such a place.
 func newModel(t *testing.T, seed, life uint64) *model {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "buffer")
+	dir, err := os.MkdirTemp("/dev/shm", "buffer") //nolint:usetesting // not where the machine has it
 	if err != nil {
 		dir = t.TempDir()
 	}

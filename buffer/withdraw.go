@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"sort"
 	"time"
 
 	"livebox-agent/collector/catalogue"
@@ -105,7 +106,7 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 	}
 	// Neighbours together: a commit writes anew each page that it takes a key
 	// from, and in a store at its limit there is room for few.
-	slices.SortFunc(doomed, bytes.Compare)
+	sort.Slice(doomed, func(i, j int) bool { return bytes.Compare(doomed[i], doomed[j]) < 0 })
 	for size := maxDoomed; len(doomed) > 0; {
 		keys := doomed[:min(size, len(doomed))]
 		err := s.deleteKeys(f, keys, whole)

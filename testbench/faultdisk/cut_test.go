@@ -10,6 +10,7 @@ import (
 
 // A little trace: the file 2 called f in the root.
 func create() Op { return Op{Kind: Create, Node: 2, Parent: rootNode, Name: "f"} }
+
 func write(off int64, data string) Op {
 	return Op{Kind: Write, Node: 2, Off: off, Data: []byte(data)}
 }
@@ -81,8 +82,12 @@ func TestEveryUnsyncedWriteIsForgottenAloneAndKeptAlone(t *testing.T) {
 
 func TestNamesChangeInOrderAndWithoutTheirData(t *testing.T) {
 	trace := Trace{
-		{Kind: Create, Node: 3, Parent: rootNode, Name: "f"}, {Kind: Write, Node: 3, Data: []byte("old")}, {Kind: Sync, Node: 3}, fsyncDir(),
-		{Kind: Create, Node: 2, Parent: rootNode, Name: "f.tmp"}, write(0, "new"),
+		{Kind: Create, Node: 3, Parent: rootNode, Name: "f"},
+		{Kind: Write, Node: 3, Data: []byte("old")},
+		{Kind: Sync, Node: 3},
+		fsyncDir(),
+		{Kind: Create, Node: 2, Parent: rootNode, Name: "f.tmp"},
+		write(0, "new"),
 		{Kind: Rename, Node: 2, Parent: rootNode, Name: "f.tmp", ToParent: rootNode, ToName: "f"},
 	}
 	has(t, trace, 7, "old", true)

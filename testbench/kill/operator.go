@@ -26,7 +26,7 @@ func Main() {
 	if !ok {
 		return
 	}
-	if err := operate(dir, listen); err != nil {
+	if err := operate(dir, listen, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "operator:", err)
 		os.Exit(1)
 	}
@@ -34,13 +34,15 @@ func Main() {
 }
 
 // operate runs broker and CEM until nobody is there any more.
-func operate(dir, listen string) error {
+func operate(dir, listen string, w io.Writer) error {
 	l, err := lab.Start(config(dir, listen))
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready")
-	_, err = io.Copy(io.Discard, os.Stdin)
+	_, err = fmt.Fprintln(w, "ready")
+	if err == nil {
+		_, err = io.Copy(io.Discard, os.Stdin)
+	}
 	return errors.Join(err, l.Stop())
 }
 

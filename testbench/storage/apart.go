@@ -29,22 +29,29 @@ func Main() {
 	}
 	all := func(string, string) (bool, error) { return true, nil }
 	testing.Main(all, []testing.InternalTest{{Name: "outage", F: func(t *testing.T) {
-		d, err := time.ParseDuration(os.Args[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		o, err := outage(d, func(f func()) error {
-			synctest.Test(t, func(*testing.T) { f() })
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := json.Marshal(o)
-		if err = errors.Join(err, os.WriteFile(file, b, 0o600)); err != nil {
+		t.Helper()
+		if err := pass(t, os.Args[1], file); err != nil {
 			t.Fatal(err)
 		}
 	}}}, nil, nil)
+}
+
+// pass passes an outage and writes to file what came of it.
+func pass(t *testing.T, length, file string) error {
+	t.Helper()
+	d, err := time.ParseDuration(length)
+	if err != nil {
+		return err
+	}
+	o, err := outage(d, func(f func()) error {
+		synctest.Test(t, func(*testing.T) { f() })
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(o)
+	return errors.Join(err, os.WriteFile(file, b, 0o600))
 }
 
 // outageApart passes an outage in a process of its own.

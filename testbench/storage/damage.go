@@ -197,7 +197,10 @@ func (all *Damages) one(log *promises, d damage) (err error) {
 	losses := s.Losses()
 	log.rotten = true
 	there := log.walk(&v, 0, s, losses, 0)
-	all.tally(&v, d, log, s.Condition(), there, losses, s.Losses())
+	for _, m := range log.reports {
+		m.there, m.early = there[m.Key], covered(losses, m.Key, buffer.Damaged)
+	}
+	all.tally(&v, d, log, s)
 
 	// Sampling goes on, durably, within the limits.
 	mine := newPromises(func() int { return 0 })
@@ -218,17 +221,18 @@ func (all *Damages) one(log *promises, d damage) (err error) {
 }
 
 // tally compares what is missing with what was told.
-func (all *Damages) tally(v *Verdict, d damage, log *promises, c buffer.Condition, there map[buffer.Key]bool, atOpen, losses []buffer.Loss) {
+func (all *Damages) tally(v *Verdict, d damage, log *promises, s *buffer.Store) {
+	c, losses := s.Condition(), s.Losses()
 	missing, told, late := 0, 0, 0
 	for _, m := range log.reports {
 		all.Reports++
 		switch {
-		case there[m.Key]:
+		case m.there:
 			all.Salvaged++
 		case covered(losses, m.Key, buffer.Damaged):
 			missing++
 			told++
-			if !covered(atOpen, m.Key, buffer.Damaged) {
+			if !m.early {
 				late++ // found out when it was read
 			}
 		default:

@@ -50,7 +50,9 @@ func failings() []failing {
 func longFailings() []failing {
 	return []failing{{
 		"I/O error at each sync and power cut after each operation, two runs", syscall.EIO,
-		[]faultdisk.Kind{faultdisk.Sync, faultdisk.SyncDir}, false, true, workload{"two runs of an agent", life, 2},
+		[]faultdisk.Kind{faultdisk.Sync, faultdisk.SyncDir},
+		false, true,
+		workload{"two runs of an agent", life, 2},
 	}}
 }
 

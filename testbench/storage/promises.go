@@ -41,6 +41,8 @@ type promise struct {
 	// From made on the report may be there, from durable on it must be, until
 	// acked.
 	made, durable, acked int
+	// Of a damaged store: whether it was there, and told as lost by Open.
+	there, early bool
 }
 
 type startPromise struct {

@@ -134,7 +134,7 @@ func failOne(d *faultdisk.Disk, f failing, n int) (one Failures, err error) {
 	one.Runs = 1
 	from := len(trace)
 	if f.everyCut {
-		from = 0
+		from = n // before that it is as without the failure
 	}
 	cuts, err := log.cutFrom(from, trace, 20)
 	one.add(cuts.Verdict)

@@ -34,9 +34,7 @@ func workloads() []workload {
 // brief is little, for where each of its cuts is made many times.
 func brief(b *box) error {
 	err := b.start(allPurposes)
-	for range 2 {
-		err = errors.Join(err, b.event(nil), b.window(900), b.spill())
-	}
+	err = errors.Join(err, b.window(900), b.spill())
 	b.ack(buffer.Events, 1)
 	b.now += 6 * time.Minute // the flash is left alone for five after an error
 	return errors.Join(err, b.event(nil), b.window(900), b.stop())
@@ -69,12 +67,12 @@ func life(b *box) error {
 // pressure thins, drops, and tells the ledger.
 func pressure(b *box) error {
 	err := b.start(allPurposes)
-	for n := range 14 {
-		for range 4 {
-			err = errors.Join(err, b.window(9000))
+	for n := range 12 {
+		for range 3 {
+			err = errors.Join(err, b.window(13000))
 		}
 		err = errors.Join(err, b.spill())
-		if n%5 == 4 {
+		if n%4 == 3 {
 			err = errors.Join(err, b.event(nil), b.tellLosses())
 		}
 	}
@@ -109,23 +107,25 @@ func repair(b *box) error {
 	return errors.Join(b.event(nil), b.window(900), b.stop())
 }
 
-// damage spoils the header of the page of the store that holds what.
+// damage spoils the header of every page of the store that holds what.
 func (b *box) damage(what []byte) error {
 	name := filepath.Join(b.dir, "reports.db")
 	content, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	at := bytes.Index(content, what)
-	if at < 0 {
-		return errors.New("not in the store")
-	}
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte("rotten"), int64(at/4096*4096))
 	b.log.damaged = b.log.at()
+	// Pages that are no longer in use may have it too.
+	for at := 0; at < len(content); at += pageSize {
+		if bytes.Contains(content[at:min(at+pageSize, len(content))], what) {
+			_, werr := f.WriteAt([]byte("rotten"), int64(at))
+			err = errors.Join(err, werr)
+		}
+	}
 	return errors.Join(err, f.Sync(), f.Close())
 }
 

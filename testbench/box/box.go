@@ -81,7 +81,7 @@ type Box struct {
 	channels  map[int]*channel
 	lastEvent int
 	events    []event
-	more      chan struct{} // closed when an event is added
+	more      chan struct{} // closed when an event is added; nil: no one waits
 	slow      time.Duration
 	misbehave Misbehaviour
 	calls     map[string]int
@@ -171,10 +171,16 @@ func (b *Box) loadShapes() error {
 // holds mu, or nobody knows b yet.
 func (b *Box) forget() {
 	b.sessions, b.channels, b.events = map[string]*session{}, map[int]*channel{}, nil
+	b.wake()
+}
+
+// wake lets those who wait for events look again. The caller holds mu, or nobody
+// knows b yet.
+func (b *Box) wake() {
 	if b.more != nil {
 		close(b.more)
+		b.more = nil
 	}
-	b.more = make(chan struct{})
 }
 
 // at locks the box at the present time. The caller unlocks it.

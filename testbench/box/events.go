@@ -39,8 +39,7 @@ func (b *Box) happened(handler, reason string, attributes *object) {
 	if len(b.events) > maxEvents {
 		b.events = b.events[len(b.events)-maxEvents:]
 	}
-	close(b.more)
-	b.more = make(chan struct{})
+	b.wake()
 }
 
 // serveEvents answers a long poll: at the first event, or when the time is up.
@@ -130,6 +129,9 @@ func (b *Box) poll(id int) (found []any, more <-chan struct{}, wait time.Duratio
 		}
 	}
 	c.next = b.lastEvent + 1
+	if b.more == nil {
+		b.more = make(chan struct{})
+	}
 	return found, b.more, recordEvery - w.now%recordEvery, true
 }
 

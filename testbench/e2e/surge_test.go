@@ -58,7 +58,9 @@ func TestNearStrikeOnACopperLine(t *testing.T) {
 	if len(events(got, wire.Surge)) != 0 {
 		t.Errorf("the episode that the power cut off has an end: %+v", events(got, wire.Surge))
 	}
-	i := slices.IndexFunc(got.Events, func(e cem.Event) bool { return e.Type == wire.AgentStarted && attribute(e, "previous_end") == "unclean" })
+	i := slices.IndexFunc(got.Events, func(e cem.Event) bool {
+		return e.Type == wire.AgentStarted && attribute(e, "previous_end") == "unclean"
+	})
 	if i < 0 || len(evidence(got.Events[i], sample.Restarted)) != 1 {
 		t.Fatalf("no unclean start: %+v", got.Events)
 	}

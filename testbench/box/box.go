@@ -68,6 +68,8 @@ type Box struct {
 	radioShape, vapShape, stationShape, lacks *object
 
 	devices devices
+	// written is what WriteTree wrote last.
+	written map[string]string
 
 	// turn holds a token while nobody is served slowly.
 	turn chan struct{}
@@ -99,7 +101,8 @@ func New(c Config) (*Box, error) {
 	}
 	c = c.withDefaults()
 	b := &Box{
-		config: c, p: p, log: c.Log, turn: make(chan struct{}, 1), password: c.Password,
+		written: map[string]string{},
+		config:  c, p: p, log: c.Log, turn: make(chan struct{}, 1), password: c.Password,
 		random: rand.New(rand.NewPCG(c.Seed, 0x6c69766562 /* "liveb" */)),
 	}
 	b.turn <- struct{}{}

@@ -13,12 +13,13 @@ import (
 // WriteTree writes what the box's kernel shows at this moment into dir: the
 // folders sys (class/net, class/thermal, class/watchdog, fs/pstore, a lightning
 // sensor, the contact of a protection device, and class/hwmon with the supply,
-// and the optical module where it is in a cage) and proc. Files that are there are
-// overwritten in place, so that who has them open sees the new values.
+// and the optical module where it is in a cage) and proc. Files whose
+// content changed are overwritten in place, so that who has them open sees the
+// new values; the others are left alone.
 func (b *Box) WriteTree(dir string) error {
 	w := b.at()
 	defer b.mu.Unlock()
-	t := treeWriter{dir: dir}
+	t := treeWriter{dir: dir, written: b.written}
 	for _, name := range w.interfaces() {
 		b.writeInterface(&t, name)
 	}
@@ -46,12 +47,17 @@ func (b *Box) WriteTree(dir string) error {
 
 // A treeWriter writes files and keeps what went wrong.
 type treeWriter struct {
-	dir  string
-	errs []error
+	dir     string
+	written map[string]string // content by the name of the file
+	errs    []error
 }
 
 func (t *treeWriter) file(name, content string) {
 	name = filepath.Join(t.dir, filepath.FromSlash(name))
+	if t.written[name] == content {
+		return
+	}
+	t.written[name] = content
 	err := os.MkdirAll(filepath.Dir(name), 0o755)
 	if err == nil {
 		err = os.WriteFile(name, []byte(content+"\n"), 0o644)

@@ -91,3 +91,25 @@ func (b *bench) on(t *testing.T, model string) *emulated.Box {
 	b.agent.Set["ubus.socket"] = `"` + socket + `"`
 	return home
 }
+
+// A Livebox tells that its connection changed: it is asked then, not in an hour.
+func TestBoxIsAskedWhenItTellsOfAChange(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	home := b.on(t, "livebox5")
+	b.agent.Set["sampling.intervals.wan"] = `"1h"`
+	b.operatorUp(t)
+	b.agentUp(t)
+	status := func(v int64) func(cem.BoxState) bool {
+		return func(s cem.BoxState) bool {
+			return slices.ContainsFunc(s.Values, func(have cem.Value) bool { return have.Metric == catalogue.WANStatus && have.Value == v })
+		}
+	}
+	b.await(t, "connection that is up", status(1))
+	calls := home.Calls()["events"]
+	home.WAN(false)
+	b.await(t, "connection that is down", func(s cem.BoxState) bool { return !status(1)(s) })
+	if calls == 0 {
+		t.Error("nobody had asked for events")
+	}
+}

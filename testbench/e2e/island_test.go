@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
 	emulated "livebox-agent/testbench/box"
 	"livebox-agent/testbench/cem"
@@ -162,4 +163,94 @@ func TestOrdinaryPowerCutIsARestartAndNoSurge(t *testing.T) {
 	if len(started) != 2 || attribute(started[1], "previous_end") != "unclean" || len(evidence(started[1], sample.Restarted)) != 1 {
 		t.Errorf("starts %+v; want a second one after an unclean end", started)
 	}
+}
+
+// causes are what the parts of the box say of the restart before an event.
+func causes(e cem.Event) (all []int64) {
+	for _, v := range evidence(e, sample.ResetCause) {
+		all = append(all, v.After)
+	}
+	return all
+}
+
+func TestCustomerUnplugsTheBox(t *testing.T) {
+	h := newHouse(t, "livebox4")
+	h.ports["lan1"].SetLink(t, false) // the cable of one device goes first
+	h.powerOff(t)
+	h.powerOn(t)
+	s := h.settle(t)
+	if got := events(s, wire.Surge, wire.Line); len(got) > 0 {
+		t.Errorf("events %+v; want none", got)
+	}
+	started := events(s, wire.AgentStarted)
+	if len(started) != 2 || len(evidence(started[1], sample.Restarted)) != 1 {
+		t.Fatalf("starts %+v; want a second one, not asked for", started)
+	}
+	if cause := causes(started[1]); !slices.Contains(cause, catalogue.RestartPowerOn) {
+		t.Errorf("causes %v; want power: %+v", cause, started[1])
+	}
+}
+
+func TestPlannedRebootIsNoRestart(t *testing.T) {
+	h := newHouse(t, "livebox4")
+	if err := h.agent.Terminate(patience); err != nil {
+		t.Fatal(err)
+	}
+	h.box.Reboot("TR069 reboot")
+	island.Boot(t)
+	h.powerOn(t)
+	s := h.settle(t)
+	if got := events(s, wire.Surge, wire.Line); len(got) > 0 {
+		t.Errorf("events %+v; want none", got)
+	}
+	started := events(s, wire.AgentStarted)
+	if len(started) != 2 || attribute(started[1], "previous_end") != "clean" || len(evidence(started[1], sample.Restarted)) != 0 {
+		t.Fatalf("starts %+v; want a second one after a clean end", started)
+	}
+	if cause := causes(started[1]); !slices.Contains(cause, catalogue.RestartPlanned) {
+		t.Errorf("causes %v; want a planned restart: %+v", cause, started[1])
+	}
+}
+
+// The kernel's own links: two ports die at once, one comes back, slower; the rail
+// sags meanwhile. The power stays.
+func TestSurgeThatTheBoxSurvives(t *testing.T) {
+	h := newHouse(t, "livebox5")
+	h.ports["lan1"].SetLink(t, false)
+	h.ports["lan4"].SetLink(t, false)
+	h.await(t, "notice", func(s cem.BoxState) bool {
+		return slices.ContainsFunc(s.Events, func(e cem.Event) bool { return attribute(e, "part") == "notice" })
+	})
+	h.box.Rail(9.5)
+	h.ports["lan1"].SetSpeed(t, 100)
+	h.ports["lan1"].SetLink(t, true)
+	at := h.windowsNow()
+	h.await(t, "what follows", windows(at+8))
+	h.box.Rail(12)
+	h.await(t, "the end of it", windows(at+12))
+	s := h.settle(t)
+	surge := events(s, wire.Surge)
+	if len(surge) != 1 {
+		t.Fatalf("events %+v; want one surge", s.Events)
+	}
+	e := surge[0]
+	slower := evidence(e, sample.PortSlower)["lan1"]
+	if len(evidence(e, sample.PortDown)) != 2 || slower.Before != 1000 || slower.After != 100 {
+		t.Errorf("ports down %+v, slower %+v", evidence(e, sample.PortDown), slower)
+	}
+	if dead := evidence(e, sample.PortDead); len(dead) != 1 || dead["lan4"].Kind == 0 {
+		t.Errorf("dead ports %+v; want lan4", dead)
+	}
+	if len(evidence(e, sample.BrownOut)) == 0 {
+		t.Errorf("evidence %+v; want the brown-out", e.Evidence)
+	}
+	if len(evidence(e, sample.Level)) == 0 || len(e.Unseen) == 0 {
+		t.Errorf("levels %+v, unseen %q; want some of both", evidence(e, sample.Level), e.Unseen)
+	}
+}
+
+// windowsNow is how many windows of its only run the CEM has.
+func (h *house) windowsNow() uint64 {
+	s := h.state()
+	return s.Runs[len(s.Runs)-1].Windows.Contiguous()
 }

@@ -40,9 +40,8 @@ func TestNearStrikeOnACopperLine(t *testing.T) {
 	s.boot(t, cfg, func(x teller) bool {
 		x.wait(7 * time.Hour)
 		x.box.StrikeLine(4)
-		x.push(sample.PortDown, "lan1")
-		x.push(sample.PortDown, "lan3")
-		x.wait(time.Second)
+		x.push(sample.PortDown, "lan1", time.Millisecond)
+		x.push(sample.PortDown, "lan3", time.Second)
 		return true
 	})
 	s.box.PowerDip(time.Second)
@@ -64,21 +63,13 @@ func TestNearStrikeOnACopperLine(t *testing.T) {
 	if i < 0 || len(evidence(got.Events[i], sample.Restarted)) != 1 {
 		t.Fatalf("no unclean start: %+v", got.Events)
 	}
-	causes := evidence(got.Events[i], sample.ResetCause)
-	if !slices.ContainsFunc(values(causes), func(v sample.Sign) bool { return v.After == catalogue.RestartPowerOn }) {
-		t.Errorf("causes %+v; want power", causes)
+	if cause := causes(got.Events[i]); !slices.Contains(cause, catalogue.RestartPowerOn) {
+		t.Errorf("causes %v; want power", cause)
 	}
 	st := steps(got, catalogue.LineDownAttenuation)
 	if len(st) != 1 || st[0].After-st[0].Before < 35 || st[0].After-st[0].Before > 45 {
 		t.Errorf("steps of attenuation %+v; want one of 4 dB, over the restart", st)
 	}
-}
-
-func values(m map[string]sample.Sign) (all []sample.Sign) {
-	for _, v := range m {
-		all = append(all, v)
-	}
-	return all
 }
 
 func TestNoiseBurstIsOfTheLineAlone(t *testing.T) {
@@ -134,6 +125,7 @@ func TestStrikeThroughTheMainsLeavesTheLineUnharmed(t *testing.T) {
 	s.boot(t, cfg, func(x teller) bool {
 		x.wait(7 * time.Hour)
 		x.box.Rail(9.1)
+		x.wait(time.Second)
 		x.wait(12 * time.Second) // the supply holds for so long
 		return true
 	})
@@ -158,4 +150,33 @@ func TestStrikeThroughTheMainsLeavesTheLineUnharmed(t *testing.T) {
 			t.Errorf("the line was unharmed, but %+v", st)
 		}
 	}
+}
+
+// A port flaps every five seconds for an hour. What the CEM is told is that it
+// flaps, and what it costs stays within what a day may cost.
+func TestFlappingPortForAnHourIsToldOnce(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "livebox5")
+	s.boot(t, s.configuration(t), func(x teller) bool {
+		x.wait(time.Hour)
+		for range 720 {
+			x.push(sample.PortDown, "lan2", 2*time.Second)
+			x.push(sample.PortUp, "lan2", 3*time.Second)
+		}
+		x.wait(30 * time.Minute)
+		return false
+	})
+	got := s.told(t)
+	flaps := events(got, wire.Flapping)
+	if len(flaps) != 2 || len(evidence(flaps[0], sample.PortFlapping)) != 1 || len(evidence(flaps[1], sample.PortSteady)) != 1 {
+		t.Errorf("events %+v; want that it flaps, and that it no longer does", flaps)
+	}
+	if e := events(got, wire.Surge, wire.Line); len(e) > 0 {
+		t.Errorf("events %+v; want no other", e)
+	}
+	// Windows of an outage of two hours and a half are most of it.
+	if flash := got.Status.GetCounters().GetFlashBytes(); got.Bytes > 200_000 || flash > 1<<20 {
+		t.Errorf("%d bytes on the line, %d of flash", got.Bytes, flash)
+	}
+	t.Logf("%d reports, %d bytes", got.Reports, got.Bytes)
 }

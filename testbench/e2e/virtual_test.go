@@ -103,11 +103,12 @@ type teller struct {
 	*story
 }
 
-// wait lets time pass.
+// wait lets time pass. What the kernel's files show of the box is brought up to
+// date each minute and at the end.
 func (x teller) wait(d time.Duration) {
 	end := time.NewTimer(d)
 	defer end.Stop()
-	tick := time.NewTicker(30 * time.Second)
+	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	began, from := time.Now(), time.Duration(x.now.Load())
 	pass := func() {
@@ -127,10 +128,13 @@ func (x teller) wait(d time.Duration) {
 	}
 }
 
-// push has the kernel tell of a port.
-func (x teller) push(kind sample.SignKind, port string) {
+// push has the kernel tell of a port, and lets some time pass.
+func (x teller) push(kind sample.SignKind, port string, then time.Duration) {
 	x.signs <- sample.Sign{At: time.Duration(x.now.Load()), Kind: kind, Instance: port}
-	x.wait(20 * time.Millisecond)
+	timer := time.NewTimer(then)
+	defer timer.Stop()
+	<-timer.C
+	x.now.Add(int64(then))
 }
 
 // boot runs one boot of the box: tell says what happens, and returns whether the

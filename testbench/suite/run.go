@@ -28,6 +28,9 @@ type Lane struct {
 	// Agent limits the lane to the packages that the box runs, with the modules
 	// of a release.
 	Agent bool
+	// Also are folders that the lane tests beside those of the agent: what
+	// tries so much that the race lane tries a part of it.
+	Also []string
 	// Needs names the tools without which the lane cannot run.
 	Needs []string
 }
@@ -42,7 +45,7 @@ func Lanes() []Lane {
 	}
 	return []Lane{
 		{Name: "race", About: "everything, race detector", Env: []string{"CGO_ENABLED=1"}, Args: []string{"-race"}, Needs: []string{"cc"}},
-		{Name: "plain", About: "the agent's packages as shipped", Env: []string{"CGO_ENABLED=0"}, Agent: true},
+		{Name: "plain", About: "the agent's packages as shipped, and every fault of its storage", Env: []string{"CGO_ENABLED=0"}, Agent: true, Also: []string{"testbench/storage"}},
 		emulated("armv7", "the agent's packages on ARM v7", "qemu-arm-static", "GOARCH=arm", "GOARM=7"),
 		emulated("mips", "the agent's packages on MIPS, big endian", "qemu-mips-static", "GOARCH=mips", "GOMIPS=softfloat"),
 		emulated("mipsle", "the agent's packages on MIPS, little endian", "qemu-mipsel-static", "GOARCH=mipsle", "GOMIPS=softfloat"),
@@ -187,7 +190,7 @@ func (r *run) packages(l Lane) []string {
 		return []string{"./..."}
 	}
 	var patterns []string
-	for _, folder := range AgentFolders() {
+	for _, folder := range slices.Concat(AgentFolders(), l.Also) {
 		if _, err := os.Stat(filepath.Join(r.o.Root, folder)); err == nil {
 			patterns = append(patterns, "./"+folder+"/...")
 		}

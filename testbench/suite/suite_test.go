@@ -225,6 +225,14 @@ func TestWithoutRaceDetectorThePlainLaneTakesEverything(t *testing.T) {
 	if got := r.packages(plain); got != nil {
 		t.Errorf("packages of a module without agent: %v", got)
 	}
+	for _, name := range []string{"agent", "testbench/storage", "testbench/other"} {
+		if err := os.MkdirAll(filepath.Join(r.o.Root, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff([]string{"./agent/...", "./testbench/storage/..."}, r.packages(plain)); diff != "" {
+		t.Errorf("packages of the plain lane: %s", diff)
+	}
 	r.missing = map[string]string{"cc": "absent"}
 	if diff := cmp.Diff([]string{"./..."}, r.packages(plain)); diff != "" {
 		t.Error(diff)

@@ -62,8 +62,8 @@ func commands() []command {
 var errUsage = errors.New("usage")
 
 func main() {
-	brokers.Child() // brokers are processes of this program
 	// Where this process does something for another, these do not return.
+	brokers.Child()
 	faultdisk.Main()
 	storage.Main()
 	kill.Main()

@@ -27,6 +27,9 @@ const (
 	// shortest and longest that an agent lives. Windows take a second, the
 	// shortest that the agent allows.
 	shortest, longest = 50 * time.Millisecond, 1600 * time.Millisecond
+	// lasting is how much longer one in eight lives, so that it has windows on
+	// flash too.
+	lasting = 2500 * time.Millisecond
 	// patience bounds the wait for everything to arrive.
 	patience = 2 * time.Minute
 )
@@ -163,6 +166,9 @@ func (v *victim) prepare(binary string) error {
 // or comes back, in the middle of one.
 func (v *victim) killOnce(ctx context.Context) error {
 	life := shortest + time.Duration(v.rnd.Int64N(int64(longest-shortest)))
+	if v.rnd.IntN(8) == 0 {
+		life += lasting
+	}
 	p, err := process.Start(v.agent)
 	if err != nil {
 		return err

@@ -96,7 +96,10 @@ func serve(dir string, in io.Reader, out io.Writer) error {
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return errors.Join(err, server.Unmount())
+	if uerr := server.Unmount(); uerr != nil { // a file is open still
+		return errors.Join(err, uerr, syscall.Unmount(dir, syscall.MNT_DETACH))
+	}
+	return err
 }
 
 func (d *memory) answer(q question) (a answer) {

@@ -29,7 +29,7 @@ SOAK ?= 1h
 # ARGS are passed to the program behind a target: make budget ARGS=--json
 ARGS ?=
 
-.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak brokers brokers-table netfaults faults faults-long fuzz bench clean FORCE
+.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak brokers brokers-table faults faults-long fuzz bench clean FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -69,9 +69,6 @@ brokers: ## the delivery suite over NATS, Mosquitto, RabbitMQ and mochi-mqtt; fa
 
 brokers-table: ## the same, and write testbench/BROKERS.md
 	@$(GO) run ./testbench/cmd/testbench brokers --write
-
-netfaults: ## every fault of network, names, certificates and clock: lost, duplicated, recovered in
-	@$(GO) run ./testbench/cmd/testbench netfaults $(ARGS)
 
 faults: ## what power and flash do to the agent, and what that costs (minutes; as root)
 	@$(GO) run ./testbench/cmd/testbench faults $(ARGS)

@@ -13,21 +13,24 @@ import (
 
 	"livebox-agent/testbench/fault"
 	"livebox-agent/testbench/kill"
+	"livebox-agent/testbench/netfault"
 	"livebox-agent/testbench/process"
 	"livebox-agent/testbench/storage"
 )
 
-const longFaults = `Do to the agent what flash, power and operators do to it, and print what that
-costs, a row for each kind: how often it was done, how many reports were lost or
-duplicated that were promised to be kept, how long it took until all was as
-before, and what was written to the flash. The exit status is 1 if anything was
+const longFaults = `Do to the agent what flash, power, networks and operators do to it, and print
+what that costs, a row for each kind: how often it was done, how many reports were
+lost or duplicated that were promised to be kept, how long it took until all was
+as before, and what was written to the flash. The exit status is 1 if anything was
 lost or duplicated.
 
 It takes minutes; with --long, hours. The disk that fails on purpose takes root.`
 
 // trials are all rows, in the order of the table. A package that does something
 // to the agent adds its own here.
-func trials() []fault.Trial { return slices.Concat(storage.Trials(), kill.Trials()) }
+func trials() []fault.Trial {
+	return slices.Concat(storage.Trials(), kill.Trials(), netfault.Trials())
+}
 
 func cmdFaults(ctx context.Context, e env, fs *flag.FlagSet, args []string) error {
 	long := fs.Bool("long", false, "2 000 kills instead of 200, and every cut of more workloads")

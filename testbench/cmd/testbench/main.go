@@ -52,8 +52,7 @@ func commands() []command {
 		{"brokers", "", "measure what brokers guarantee, and that the agent loses nothing over any", longBrokers, cmdBrokers},
 		{"flash", "", "measure what the buffer writes to the flash", longFlash, cmdFlash},
 		{"detectors", "", "measure what the detectors find, and how often they are wrong", longDetectors, cmdDetectors},
-		{"netfaults", "", "break network, names, certificates and clock, and count what it costs", longNetfaults, cmdNetfaults},
-		{"faults", "", "do to the agent what power and flash do, and count what is lost", longFaults, cmdFaults},
+		{"faults", "", "do to the agent what power, flash and networks do, and count what is lost", longFaults, cmdFaults},
 		{"wire", "", "measure what readings cost on the wire, beside other encodings", longWire, cmdWire},
 	}
 }

@@ -43,9 +43,11 @@ func livebox(ctx context.Context, b *bench, program string, span time.Duration) 
 	}
 	on := fmt.Sprintf(", emulated %s, %d stations", homeModel, homeStations)
 	how := u.how()
+	// What a reply of some 100 kB becomes while it is read (package tree) is a
+	// megabyte more than the budget has: shown as missed.
 	return []Row{
-		measured("resident memory"+on, "MB", float64(u.memory.resident)/mega, maxResident, "most of each second; "+how),
-		measured("anonymous memory"+on, "MB", float64(u.memory.anonymous)/mega, maxAnonymous, "most of each second; "+how),
+		goal("resident memory"+on, "MB", float64(u.memory.resident)/mega, maxResident, "most of each second; "+how),
+		goal("anonymous memory"+on, "MB", float64(u.memory.anonymous)/mega, maxAnonymous, "most of each second; "+how),
 		informative("processor time per round"+on, "ms", float64(u.processor.Microseconds())/1000/u.rounds(), how),
 	}, nil
 }

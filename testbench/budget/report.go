@@ -18,8 +18,8 @@ const (
 	Within State = "within"
 	// Over: measured, and more than the budget.
 	Over State = "over"
-	// Missed: measured, and more than the budget, by a clock that a busy
-	// machine moves: it is shown, and fails nothing.
+	// Missed: measured, and more than the budget: by a clock that a busy machine
+	// moves, or a goal that is not reached yet. It is shown, and fails nothing.
 	Missed State = "missed"
 	// Informative: measured, without a budget of its own.
 	Informative State = "informative"

@@ -132,7 +132,7 @@ type loss struct {
 	usual          int64 // in 1/million, smoothed over a day of rounds
 	sum            int64 // of lost probes, × million
 	// Since the sum began to grow, or since it became bad.
-	since, from  time.Duration
+	since        time.Duration
 	grewS, grewR int64
 	bad          bool
 	good         time.Duration // since when it has been as usual; never: it is not
@@ -152,14 +152,14 @@ func (l *loss) take(d *Detectors, e *entry) {
 	if !paired || sent < 1 || sent > mostSent || got > sent {
 		return
 	}
-	lost := (sent - got) * million
 	allowed := max(int64(d.cfg.Loss)*million/100, min(2*l.usual, million/2))
+	excess := (sent-got)*million - sent*allowed
 	if !l.bad {
-		l.judge(d, e, sent, got, lost, allowed)
+		l.judge(d, e, sent, got, excess)
 		return
 	}
 	l.grewS, l.grewR = l.grewS+sent, l.grewR+got
-	l.sum = min(max(0, l.sum+lost-sent*allowed), mostLost/4)
+	l.sum = min(max(0, l.sum+excess), mostLost/4)
 	if l.sum > 0 {
 		l.good = never
 		return
@@ -178,13 +178,13 @@ func (l *loss) take(d *Detectors, e *entry) {
 // mostLost is how many probes must be lost beyond what is allowed.
 const mostLost = 12 * million
 
-func (l *loss) judge(d *Detectors, e *entry, sent, got, lost, allowed int64) {
+func (l *loss) judge(d *Detectors, e *entry, sent, got, excess int64) {
 	if l.sum == 0 {
 		l.since, l.grewS, l.grewR = d.at, 0, 0
-		l.usual += (min(lost/sent, million/10) - l.usual) / lossDay
+		l.usual += (min((sent-got)*million/sent, million/10) - l.usual) / lossDay
 	}
 	l.grewS, l.grewR = l.grewS+sent, l.grewR+got
-	if l.sum = max(0, l.sum+lost-sent*allowed); l.sum < mostLost {
+	if l.sum = max(0, l.sum+excess); l.sum < mostLost {
 		return
 	}
 	l.sum = mostLost

@@ -6,14 +6,13 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// A class says what a sign does.
+// A class says what a sign does. One of no class belongs to an episode that is
+// open, and means nothing alone.
 type class uint8
 
 const (
-	// follows: it belongs to an episode that is open, and means nothing alone.
-	follows class = iota
 	// joins: it is ordinary alone, and opens an episode with another.
-	joins
+	joins class = iota + 1
 	// opens: it opens an episode.
 	opens
 	// alone: it is an event of its own, and of no episode.

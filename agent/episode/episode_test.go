@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,10 +22,13 @@ func say(g *Gatherer, after time.Duration, kind sample.SignKind, instance string
 	return g.Add(sample.Sign{At: at + after, Kind: kind, Instance: instance}, at+after)
 }
 
-// stepped adds a step of a metric.
-func stepped(g *Gatherer, after time.Duration, id catalogue.ID, instance string, before, to int64) []Told {
-	return g.Add(sample.Sign{At: at + after, Kind: sample.Stepped, Instance: instance, Metric: id, Before: before, After: to}, at+after)
+// stepped adds a step.
+func stepped(g *Gatherer, after time.Duration, s sample.Sign) []Told {
+	s.At, s.Kind = at+after, sample.Stepped
+	return g.Add(s, at+after)
 }
+
+var lessMargin = sample.Sign{Metric: catalogue.LineDownMargin, Instance: "dsl0", Before: 80, After: 50}
 
 // show writes what was told, an event a line.
 func show(told []Told) string {
@@ -99,13 +103,13 @@ func TestEpisodes(t *testing.T) {
 			return append(say(g, 0, sample.LineDown, "dsl0"), say(g, 20*time.Second, sample.PortSlower, "lan1")...)
 		}, "line episode=1 part=notice: line_down(dsl0)\nsurge episode=1 part=whole: line_down(dsl0) port_slower(lan1)\n"},
 		{"a margin moves", func(g *Gatherer) []Told {
-			return stepped(g, 0, catalogue.LineDownMargin, "dsl0", 80, 50)
+			return stepped(g, 0, lessMargin)
 		}, "step: stepped(dsl0)\n"},
 		{"a temperature moves", func(g *Gatherer) []Told {
-			return stepped(g, 0, catalogue.SensorTemperature, "soc", 50000, 60000)
+			return stepped(g, 0, sample.Sign{Metric: catalogue.SensorTemperature, Instance: "soc", Before: 50000, After: 60000})
 		}, "step: stepped(soc)\n"},
 		{"a port and a margin together", func(g *Gatherer) []Told {
-			return append(say(g, 0, sample.PortDown, "lan1"), stepped(g, 2*time.Second, catalogue.LineDownMargin, "dsl0", 80, 50)...)
+			return append(say(g, 0, sample.PortDown, "lan1"), stepped(g, 2*time.Second, lessMargin)...)
 		}, "surge episode=1 part=notice: port_down(lan1) stepped(dsl0)\n" +
 			"surge episode=1 part=whole: port_down(lan1) stepped(dsl0) port_dead(lan1)\n"},
 		{"strikes far away, then a retrain", func(g *Gatherer) []Told {
@@ -224,8 +228,10 @@ func TestAStormOfSignsMakesFewEvents(t *testing.T) {
 			}
 			for _, a := range tl.Event.Attributes {
 				if a.Key == "untold" {
-					var n int
-					fmt.Sscan(a.Value, &n)
+					n, err := strconv.Atoi(a.Value)
+					if err != nil {
+						t.Error(err)
+					}
 					counted += n
 				}
 			}

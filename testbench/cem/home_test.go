@@ -29,11 +29,10 @@ var in1970 = time.Unix(0, 0)
 // agent's clock, and the CEM that it reports to. The truth is the bubble's
 // clock, some decades later.
 type home struct {
-	t    *testing.T
-	rng  *rand.Rand
-	dir  string // of the agent's state
-	cem  *box
-	runs uint32
+	t   *testing.T
+	rng *rand.Rand
+	dir string // of the agent's state
+	cem *box
 
 	// The kernel.
 	boot         string
@@ -72,6 +71,7 @@ type taken struct {
 }
 
 func newHome(t *testing.T, seed uint64) *home {
+	t.Helper()
 	rng := rand.New(rand.NewPCG(seed, 1))
 	return &home{
 		t: t, rng: rng, dir: t.TempDir(), cem: newBox("box1"), ntp: true, wan: true,
@@ -134,7 +134,7 @@ func (h *home) set(wall time.Time) { h.off, h.spoke = wall.Add(-h.up), -1 }
 func (h *home) run(d time.Duration) {
 	const tick = time.Minute
 	for ; d > 0; d -= tick {
-		time.Sleep(tick)
+		<-time.After(tick)
 		rate := h.free
 		if h.learnt {
 			rate = h.steady

@@ -219,7 +219,7 @@ func (h *home) live() {
 		} else {
 			h.kill()
 		}
-		time.Sleep(between(20*time.Second, 3*time.Hour))
+		<-time.After(between(20*time.Second, 3*time.Hour))
 	}
 	h.power(in1970)
 	h.back()

@@ -64,12 +64,12 @@ func (c Chart) SVG() []byte {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" `+
 		`font-family="sans-serif" font-size="12">`+"\n", width, height, width, height)
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" fill="white"/>`+"\n", width, height)
-	text(&b, width/2, 24, "middle", `font-size="15" font-weight="bold"`, c.Title)
-	x := linear(0, c.most(func(p Point) float64 { return p.X }))
+	text(&b, width/2, 24, middle+` font-size="15" font-weight="bold"`, c.Title)
+	x := linear(c.most(func(p Point) float64 { return p.X }))
 	y := c.scaleY()
 	grid(&b, x, y)
-	text(&b, left+plotWidth/2, height-bottom+36, "middle", "", c.X)
-	text(&b, 16, top+plotHeight/2, "middle", fmt.Sprintf(`transform="rotate(-90 16 %d)"`, top+plotHeight/2), c.Y)
+	text(&b, left+plotWidth/2, height-bottom+36, middle, c.X)
+	text(&b, 16, top+plotHeight/2, middle+fmt.Sprintf(` transform="rotate(-90 16 %d)"`, top+plotHeight/2), c.Y)
 	for _, m := range c.Marks {
 		at := number(top + plotHeight*(1-y.place(m.Y)))
 		fmt.Fprintf(&b, `<path d="M%d %sH%d" stroke="#555" stroke-dasharray="3 3"/>`+"\n", left, at, width-right)
@@ -105,7 +105,7 @@ func (c Chart) scaleY() scale {
 	if c.LogY {
 		return logarithmic(most)
 	}
-	return linear(0, most)
+	return linear(most)
 }
 
 // A scale places values between 0 and 1, and has ticks.
@@ -115,19 +115,19 @@ type scale struct {
 	ticks     []float64
 }
 
-// linear is a scale with four to nine ticks at round values, up to the last
+// linear is a scale from 0 with four to nine ticks at round values, up to the last
 // value.
-func linear(low, high float64) scale {
-	s := scale{low: low, high: high}
-	step := math.Pow(10, math.Floor(math.Log10((high-low)/4)))
+func linear(high float64) scale {
+	s := scale{high: high}
+	step := math.Pow(10, math.Floor(math.Log10(high/4)))
 	for _, f := range []float64{1, 2, 2.5, 5} {
-		if (high-low)/(step*f) <= 8 {
+		if high/(step*f) <= 8 {
 			step *= f
 			break
 		}
 	}
-	for i := 0; low+float64(i)*step <= high*(1+1e-9); i++ {
-		s.ticks = append(s.ticks, low+float64(i)*step)
+	for i := 0; float64(i)*step <= high*(1+1e-9); i++ {
+		s.ticks = append(s.ticks, float64(i)*step)
 	}
 	return s
 }
@@ -153,12 +153,12 @@ func grid(b *bytes.Buffer, x, y scale) {
 	for _, v := range x.ticks {
 		at := left + plotWidth*x.place(v)
 		fmt.Fprintf(b, `<path d="M%s %dV%d" stroke="#ddd"/>`+"\n", number(at), top, top+plotHeight)
-		text(b, int(math.Round(at)), top+plotHeight+18, "middle", "", group(v))
+		text(b, int(math.Round(at)), top+plotHeight+18, middle, group(v))
 	}
 	for _, v := range y.ticks {
 		at := top + plotHeight*(1-y.place(v))
 		fmt.Fprintf(b, `<path d="M%d %sH%d" stroke="#ddd"/>`+"\n", left, number(at), left+plotWidth)
-		text(b, left-8, int(math.Round(at))+4, "end", "", group(v))
+		text(b, left-8, int(math.Round(at))+4, end, group(v))
 	}
 	fmt.Fprintf(b, `<path d="M%d %dV%dH%d" fill="none" stroke="black"/>`+"\n", left, top, top+plotHeight, left+plotWidth)
 }
@@ -178,7 +178,7 @@ func (c Chart) legend(b *bytes.Buffer) {
 	at := left
 	for i, curve := range c.Curves {
 		fmt.Fprintf(b, `<path d="M%d %dh26" stroke-width="2.4" %s/>`+"\n", at, height-18, stroke(i))
-		text(b, at+32, height-14, "start", "", curve.Name)
+		text(b, at+32, height-14, start, curve.Name)
 		at += legendWidth + letterWidth*len([]rune(curve.Name))
 	}
 }
@@ -191,11 +191,15 @@ func stroke(i int) string {
 	return s
 }
 
-func text(b *bytes.Buffer, x, y int, anchor, more, s string) {
-	if more != "" {
-		more = " " + more
-	}
-	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="%s"%s>%s</text>`+"\n", x, y, anchor, more, escape(s))
+// Where a text lies about its place.
+const (
+	start  = `text-anchor="start"`
+	middle = `text-anchor="middle"`
+	end    = `text-anchor="end"`
+)
+
+func text(b *bytes.Buffer, x, y int, attributes, s string) {
+	fmt.Fprintf(b, `<text x="%d" y="%d" %s>%s</text>`+"\n", x, y, attributes, escape(s))
 }
 
 func escape(s string) string {

@@ -83,7 +83,7 @@ func TestCurvesStayInThePicture(t *testing.T) {
 		{"no points", Chart{Curves: []Curve{{"c", nil}}}},
 		{"nothing", Chart{}},
 	} {
-		x, y := linear(0, tt.c.most(func(p Point) float64 { return p.X })), tt.c.scaleY()
+		x, y := linear(tt.c.most(func(p Point) float64 { return p.X })), tt.c.scaleY()
 		for _, curve := range tt.c.Curves {
 			for _, p := range curve.Points {
 				if px, py := x.place(p.X), y.place(p.Y); px < 0 || px > 1 || py < 0 || py > 1 {
@@ -100,7 +100,7 @@ func TestCurvesStayInThePicture(t *testing.T) {
 
 func TestTicksAreRoundAndFew(t *testing.T) {
 	for _, high := range []float64{0.003, 1, 7, 99, 1000, 12345, 1.2e7} {
-		s := linear(0, high)
+		s := linear(high)
 		if n := len(s.ticks); n < 4 || n > 10 {
 			t.Errorf("%v: ticks %v; want 4 to 10", high, s.ticks)
 		}

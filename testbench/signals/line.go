@@ -16,7 +16,7 @@ const (
 
 const (
 	lineIsUp     = 1
-	initializing = 2
+	initialising = 2
 )
 
 // A lineModel is a copper line.
@@ -135,7 +135,7 @@ func (l *lineModel) read(h *Home, b *sample.Batch) {
 	l.happens(h)
 	status := int64(lineIsUp)
 	if l.lost || h.Now < l.training {
-		status = initializing
+		status = initialising
 		if l.lost {
 			l.uas += 60
 		}

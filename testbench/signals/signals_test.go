@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"livebox-agent/agent/detect"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
@@ -24,10 +26,13 @@ func TestSameSeedGivesTheSameTrace(t *testing.T) {
 		return all, h.Truth
 	}
 	for seed := range uint64(3) {
-		one, _ := trace(seed)
-		two, _ := trace(seed)
+		one, truth := trace(seed)
+		two, same := trace(seed)
 		if len(one) < 10_000 || !slices.Equal(one, two) {
 			t.Errorf("seed %d: %d and %d readings, which differ", seed, len(one), len(two))
+		}
+		if d := cmp.Diff(truth, same); d != "" {
+			t.Errorf("seed %d: another truth (-first +second):\n%s", seed, d)
 		}
 	}
 	one, _ := trace(1)

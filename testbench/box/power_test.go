@@ -2,6 +2,7 @@ package box
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -183,9 +184,13 @@ func TestAgentHearsTheStormTheKernelAndTheProtection(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct{ command, want string }{
-		{"strike 5km", "strike as3935 5000"}, {"strike 0", "strike as3935 1000"}, {"strike 100", ""},
-		{"kmsg nothing of interest", ""}, {"kmsg usb 1-1: device descriptor read/64, error -71", "kernel_message usb 1"},
-		{"dip 15ms", "kernel_message power 1"}, {"trip", "protection_tripped surge-protect 2"},
+		{"strike 5km", "strike as3935 5000"},
+		{"strike 0", "strike as3935 1000"},
+		{"strike 100", ""},
+		{"kmsg nothing of interest", ""},
+		{"kmsg usb 1-1: device descriptor read/64, error -71", "kernel_message usb 1"},
+		{"dip 15ms", "kernel_message power 1"},
+		{"trip", "protection_tripped surge-protect 2"},
 	} {
 		h.do(tt.command)
 		if tt.want == "" {
@@ -218,7 +223,11 @@ func TestFullLogLosesMessagesAsTheKernelDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer stop()
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	for range 3000 {
 		h.box.KernelSays("Kernel panic\n4,1,1,-;" + strings.Repeat("x", 200))
 	}
@@ -230,7 +239,9 @@ func TestFullLogLosesMessagesAsTheKernelDoes(t *testing.T) {
 	h.box.KernelSays("all is well")
 	lost := <-signs
 	cancel()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Run = %v", err)
+	}
 	if first.Kind != sample.KernelMessage || lost.Kind != sample.KernelMessagesLost || first.After+lost.After != 3000 {
 		t.Errorf("%+v, then %+v; want 3000 in all", first, lost)
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -127,12 +128,7 @@ func (absent) Describe() collector.Description {
 
 func (absent) Collect(context.Context, *sample.Batch) error { return errNoModule }
 
-var errNoModule = noModule{}
-
-type noModule struct{}
-
-func (noModule) Error() string { return "no data: no module" }
-func (noModule) Unwrap() error { return collector.ErrNoData }
+var errNoModule = fmt.Errorf("%w: no module", collector.ErrNoData)
 
 func TestSignWithoutConsentIsNotKept(t *testing.T) {
 	tr := newTrial(t, "essential")

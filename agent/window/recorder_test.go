@@ -12,10 +12,9 @@ import (
 
 func everything(catalogue.Purpose) bool { return true }
 
-// fly gives a recorder readings each 10 s, from one time to another: errors of a
-// port, and the signal of as many stations.
-func fly(r *Recorder, from, to time.Duration, stations int) {
-	for now := from; now < to; now += 10 * time.Second {
+// fly gives a recorder readings each 10 s, up to a time: errors of a port, and the signal of as many stations.
+func fly(r *Recorder, to time.Duration, stations int) {
+	for now := time.Duration(0); now < to; now += 10 * time.Second {
 		r.Add("ports", catalogue.Essential, batch(now, sample.Reading{Metric: catalogue.PortErrorsSent, Instance: "eth0", Value: int64(now / time.Second)}))
 		b := batch(now)
 		for s := range stations {
@@ -29,7 +28,7 @@ func fly(r *Recorder, from, to time.Duration, stations int) {
 
 func TestRecorderHasTheLastTenMinutes(t *testing.T) {
 	var r Recorder
-	fly(&r, 0, time.Hour, 3)
+	fly(&r, time.Hour, 3)
 	now := time.Hour
 	got := decode(t, r.Sections(now-recorded, now, everything, 1<<20), catalogue.Essential)
 	for at := now - recorded; at < now; at += 10 * time.Second {
@@ -48,7 +47,7 @@ func atOf(time time.Duration) at { return at{time, catalogue.PortErrorsSent, "et
 
 func TestRecorderGivesWhatWasAskedFor(t *testing.T) {
 	var r Recorder
-	fly(&r, 0, 12*time.Minute, 3)
+	fly(&r, 12*time.Minute, 3)
 	essential := func(p catalogue.Purpose) bool { return p == catalogue.Essential }
 	sections := r.Sections(5*time.Minute, 8*time.Minute, essential, 1<<20)
 	for _, s := range sections {
@@ -73,7 +72,7 @@ func TestRecorderGivesWhatWasAskedFor(t *testing.T) {
 
 func TestRecorderStaysWithinItsBytes(t *testing.T) {
 	var r Recorder
-	fly(&r, 0, 20*time.Minute, 400)
+	fly(&r, 20*time.Minute, 400)
 	sum := 0
 	for _, h := range r.held {
 		sum += len(h.body)
@@ -97,7 +96,7 @@ func BenchmarkRecorder(b *testing.B) {
 			readings := 0
 			for b.Loop() {
 				r = Recorder{}
-				fly(&r, 0, time.Hour, stations)
+				fly(&r, time.Hour, stations)
 				readings += 360 * (1 + 16*stations)
 			}
 			b.ReportMetric(float64(r.bytes), "bytes_held")

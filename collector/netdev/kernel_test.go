@@ -121,6 +121,7 @@ func TestThisKernelTellsOfAFlapOfTenMilliseconds(t *testing.T) {
 
 // flaps takes the cable out and in, and compares what is told.
 func flaps(t *testing.T, plug func(string, bool), signs <-chan sample.Sign) {
+	t.Helper()
 	for _, out := range []time.Duration{10 * time.Millisecond, 0, 1500 * time.Millisecond} {
 		at := kernel.SinceBoot()
 		plug("far0", false)

@@ -233,8 +233,7 @@ func TestOldKernelsWithoutCounts(t *testing.T) {
 func TestLinkThatComesBackSlowerIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		eth1 := wired("eth1", 2)
-		var x *stage
-		x = raise(t)
+		x := raise(t)
 		set := func(mbits string) {
 			if err := os.WriteFile(filepath.Join(x.sys, "class/net/eth1/speed"), []byte(mbits+"\n"), 0o600); err != nil {
 				t.Fatal(err)

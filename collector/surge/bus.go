@@ -67,7 +67,8 @@ func askSysbus(ctx context.Context, bus Sysbus, b *sample.Batch) error {
 // decodeCounters reads the reply of NMC.Reboot.get.
 func decodeCounters(n tree.Node, b *sample.Batch) error {
 	return counters(n.Get("status"), "NMC.Reboot", b, []counted{
-		{"BootCounter", catalogue.Restarts}, {"WatchdogRebootCounter", catalogue.WatchdogRestarts},
+		{"BootCounter", catalogue.Restarts},
+		{"WatchdogRebootCounter", catalogue.WatchdogRestarts},
 		{"RebootSinceLastUpgrade", catalogue.VersionRestarts},
 	})
 }
@@ -224,7 +225,8 @@ func decodeModel(n tree.Node, b *sample.Batch) error {
 	}
 	totals := n.Get("Reboot.")
 	err := counters(totals, "Reboot.", b, []counted{
-		{"BootCounter", catalogue.Restarts}, {"WatchdogRebootCounter", catalogue.WatchdogRestarts},
+		{"BootCounter", catalogue.Restarts},
+		{"WatchdogRebootCounter", catalogue.WatchdogRestarts},
 		{"ColdBootCount", catalogue.ColdRestarts},
 		{"WarmBootcount", catalogue.WarmRestarts}, // the spelling is prplOS's
 	})

@@ -49,8 +49,10 @@ func TestEveryStrikeIsToldWithItsDistance(t *testing.T) {
 		bytes []byte
 		want  string
 	}{
-		{[]byte{5}, "strike as3935 0>5000"}, {[]byte{1}, "strike as3935 0>1000"},
-		{[]byte{0x3f}, "strike as3935 0>0"}, {[]byte{0xc0 | 40}, "strike as3935 0>40000"},
+		{[]byte{5}, "strike as3935 0>5000"},
+		{[]byte{1}, "strike as3935 0>1000"},
+		{[]byte{0x3f}, "strike as3935 0>0"},
+		{[]byte{0xc0 | 40}, "strike as3935 0>40000"},
 	} {
 		if _, err := f.Write(x.bytes); err != nil {
 			t.Fatal(err)

@@ -24,22 +24,22 @@ import (
 // A files is a tree of files of sysfs, by name.
 type files map[string]string
 
-func (x files) write(t testing.TB) (root string) {
-	t.Helper()
-	root = t.TempDir()
-	x.writeTo(t, root)
+func (x files) write(tb testing.TB) (root string) {
+	tb.Helper()
+	root = tb.TempDir()
+	x.writeTo(tb, root)
 	return root
 }
 
-func (x files) writeTo(t testing.TB, root string) {
-	t.Helper()
+func (x files) writeTo(tb testing.TB, root string) {
+	tb.Helper()
 	for name, content := range x {
 		name = filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(name, []byte(content+"\n"), 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }

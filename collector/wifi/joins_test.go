@@ -81,7 +81,9 @@ func (w *watchedBox) end(t *testing.T) {
 func event(command uint8, index uint32, n int) netlink.Message {
 	mac := stationMAC(n)
 	return message(family, command, attributes{
-		{unix.NL80211_ATTR_IFINDEX, index}, {unix.NL80211_ATTR_MAC, mac[:]}, {unix.NL80211_ATTR_GENERATION, uint32(7)},
+		{unix.NL80211_ATTR_IFINDEX, index},
+		{unix.NL80211_ATTR_MAC, mac[:]},
+		{unix.NL80211_ATTR_GENERATION, uint32(7)},
 		{unix.NL80211_ATTR_STA_INFO, attributes{{unix.NL80211_STA_INFO_STA_FLAGS, flags(0xfe, pendingFlags)}}},
 	})
 }

@@ -17,12 +17,12 @@ import (
 )
 
 // notification is what hostapd tells of station n.
-func notification(t testing.TB, vap, typ string, n int) ubus.Notification {
-	t.Helper()
+func notification(tb testing.TB, vap, typ string, n int) ubus.Notification {
+	tb.Helper()
 	addresses := []string{"3c:22:fb:5a:00:00", "3c:22:fb:5a:00:01", "3c:22:fb:5a:00:02"}
 	data, err := ubus.AppendTable(nil, ubus.Table{{Name: "address", Value: addresses[n]}, {Name: "freq", Value: int32(5180)}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return ubus.Notification{Object: "hostapd." + vap, Type: typ, Data: data}
 }

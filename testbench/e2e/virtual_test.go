@@ -54,8 +54,8 @@ func newStory(t *testing.T, model string) *story {
 	if err := os.WriteFile(password, []byte("secret12\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.bench.agent.Set["sysbus.url"] = `"` + srv.URL + `"`
-	s.bench.agent.Set["sysbus.password_file"] = `"` + password + `"`
+	s.agent.Set["sysbus.url"] = `"` + srv.URL + `"`
+	s.agent.Set["sysbus.password_file"] = `"` + password + `"`
 	return s
 }
 
@@ -81,10 +81,10 @@ func (p pushed) Run(ctx context.Context, notice func(sample.Sign)) error {
 // windows that boxes have.
 func (s *story) configuration(t *testing.T) config.Config {
 	t.Helper()
-	if err := s.bench.agent.Write(); err != nil {
+	if err := s.agent.Write(); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(s.bench.agent.File(), agent.SourceNames())
+	cfg, err := config.Load(s.agent.File(), agent.SourceNames())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,8 +201,8 @@ func (s *story) boot(t *testing.T, cfg config.Config, tell func(teller) (powerFa
 // CEM has then.
 func (s *story) told(t *testing.T) cem.BoxState {
 	t.Helper()
-	s.bench.agent.Set["consent.purposes"] = `["essential"]`
-	s.bench.agent.Set["sysbus.url"] = `""` // the box has lived in another time
+	s.agent.Set["consent.purposes"] = `["essential"]`
+	s.agent.Set["sysbus.url"] = `""` // the box has lived in another time
 	s.operatorUp(t)
 	p := s.agentUp(t)
 	s.ask(t, p, "delivery of all events", func(now agent.Snapshot) bool {

@@ -101,12 +101,12 @@ func (o *operator) store(payload []byte) *packets.PublishPacket {
 	if err != nil {
 		o.bad++
 	}
-	o.stored[[2]uint64{uint64(r.Header.Lane), r.Header.Sequence}] = true
+	o.stored[[2]uint64{uint64(r.Lane), r.Sequence}] = true
 	o.mu.Unlock()
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.TopicName = "cem/v1/box-1/ack"
 	p.Payload = wire.AppendAck(nil, wire.Ack{Lanes: []wire.LaneAck{{
-		RunID: r.Header.Run.ID, Lane: r.Header.Lane, Ranges: []wire.Range{{First: r.Header.Sequence, Last: r.Header.Sequence}},
+		RunID: r.Run.ID, Lane: r.Lane, Ranges: []wire.Range{{First: r.Sequence, Last: r.Sequence}},
 	}}})
 	return p
 }

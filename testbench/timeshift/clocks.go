@@ -52,7 +52,7 @@ func (c *Clocks) Booted() time.Time { return c.booted }
 func (c *Clocks) Set(wall time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wall, c.synchronised = wall.Sub(time.Now()), false
+	c.wall, c.synchronised = time.Until(wall), false
 }
 
 // Synchronise does what a time daemon does: it sets the wall clock to the

@@ -23,7 +23,9 @@ var (
 	fullClock = Clock{time.UnixMilli(1_790_000_000_123).UTC(), ClockSynchronised, 99 * time.Second, 1400 * time.Hour}
 	fullLoss  = Loss{RunID: 5, Lane: Events, First: 10, Last: 20, Count: 9, Reason: LostThinned}
 	fullEvent = Event{
-		ReportsLost, 99 * time.Second, []Attribute{{"version", "1.2"}, {"previous_end", "unclean"}}, []Loss{fullLoss, {RunID: 6}},
+		ReportsLost, 99 * time.Second,
+		[]Attribute{{"version", "1.2"}, {"previous_end", "unclean"}},
+		[]Loss{fullLoss, {RunID: 6}},
 		[]Evidence{
 			{sample.Sign{At: 98 * time.Second, Kind: sample.Stepped, Instance: "dsl0", Metric: catalogue.LineDownMargin, Before: -1 << 40, After: 1 << 62}, 3},
 			{Sign: sample.Sign{Kind: sample.Restarted}},

@@ -15,10 +15,10 @@ import (
 )
 
 // subscribed returns a daemon with the objects, and a subscriber on it.
-func subscribed(t *testing.T, handler ubustest.Handler, objects func() []ubustest.Object) (*ubustest.Server, *ubus.Subscriber) {
+func subscribed(t *testing.T, objects func() []ubustest.Object) (*ubustest.Server, *ubus.Subscriber) {
 	t.Helper()
 	path := socketPath(t)
-	server, err := ubustest.Listen(path, objects, handler)
+	server, err := ubustest.Listen(path, objects, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func auth(i int) ubustest.Notice {
 }
 
 func TestSubscriberIsToldEverythingInOrder(t *testing.T) {
-	server, s := subscribed(t, nil, ubustest.Fixed(object("hostapd.a"), object("hostapd.b"), object("other")))
+	server, s := subscribed(t, ubustest.Fixed(object("hostapd.a"), object("hostapd.b"), object("other")))
 	refresh(t, s, "hostapd.*", "hostapd.a", "hostapd.b")
 	notify(t, server, "hostapd.a", auth(1))
 	notify(t, server, "hostapd.b", auth(2))
@@ -87,7 +87,7 @@ func TestSubscriberIsToldEverythingInOrder(t *testing.T) {
 }
 
 func TestWhoWaitsForTheAnswerOfASubscriberGetsOne(t *testing.T) {
-	server, s := subscribed(t, nil, ubustest.Fixed(object("o")))
+	server, s := subscribed(t, ubustest.Fixed(object("o")))
 	refresh(t, s, "o", "o")
 	for i, readBy := range []func(){func() { next(t, s) }, func() { refresh(t, s, "o", "o") }} {
 		n := auth(1)
@@ -104,7 +104,7 @@ func TestWhoWaitsForTheAnswerOfASubscriberGetsOne(t *testing.T) {
 
 func TestSubscriberFollowsServicesThatStartAnew(t *testing.T) {
 	var objects []ubustest.Object
-	server, s := subscribed(t, nil, func() []ubustest.Object { return objects })
+	server, s := subscribed(t, func() []ubustest.Object { return objects })
 	refresh(t, s, "hostapd.*")
 	objects = []ubustest.Object{object("hostapd.a")}
 	refresh(t, s, "hostapd.*", "hostapd.a")
@@ -131,7 +131,7 @@ func deadline(t *testing.T, s *ubus.Subscriber) {
 }
 
 func TestWaitForANotificationEnds(t *testing.T) {
-	server, s := subscribed(t, nil, ubustest.Fixed(object("o")))
+	server, s := subscribed(t, ubustest.Fixed(object("o")))
 	refresh(t, s, "o", "o")
 	deadline(t, s)
 	notify(t, server, "o", auth(1))
@@ -155,7 +155,7 @@ func TestWaitForANotificationEnds(t *testing.T) {
 func TestWhatMayNotBeSubscribedTo(t *testing.T) {
 	private := object("hostapd.a", "m")
 	private.Private = true
-	_, s := subscribed(t, nil, ubustest.Fixed(private))
+	_, s := subscribed(t, ubustest.Fixed(private))
 	names, err := s.Refresh(t.Context(), "hostapd.*")
 	if _, ok := errors.AsType[*ubus.CallError](err); !ok || !errors.Is(err, collector.ErrRefused) || names != nil {
 		t.Errorf("Refresh = %q, %v; want a CallError that is ErrRefused", names, err)
@@ -166,7 +166,7 @@ func TestWhatMayNotBeSubscribedTo(t *testing.T) {
 }
 
 func TestNotificationThatDoesNotHoldTogether(t *testing.T) {
-	server, s := subscribed(t, nil, ubustest.Fixed(object("o")))
+	server, s := subscribed(t, ubustest.Fixed(object("o")))
 	refresh(t, s, "o", "o")
 	notify(t, server, "o", ubustest.Notice{Type: "auth", Values: ubustest.Raw{0x83, 0, 0, 0x40, 0, 1, 'x', 0}})
 	notify(t, server, "o", auth(1))

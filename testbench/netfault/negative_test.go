@@ -3,6 +3,7 @@ package netfault
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"livebox-agent/buffer"
 	"livebox-agent/testbench/cem"
@@ -11,9 +12,9 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// An agent that believes a PUBACK loses what a broker that lies drops: the
-// counting must say so, or it could say nothing.
-func TestAgentThatBelievesThePubackIsSeenToLose(t *testing.T) {
+// newLab starts an operator's side in a directory of its own.
+func newLab(t *testing.T) (string, *lab.Lab) {
+	t.Helper()
 	dir := t.TempDir()
 	l, err := lab.Start(lab.Config{Dir: dir, AckEvery: ackEvery})
 	if err != nil {
@@ -24,6 +25,21 @@ func TestAgentThatBelievesThePubackIsSeenToLose(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	return dir, l
+}
+
+// waiting makes the trials of this test wait for a part of their patience.
+func waiting(t *testing.T, part int) {
+	t.Helper()
+	old := patience
+	patience = old / time.Duration(part)
+	t.Cleanup(func() { patience = old })
+}
+
+// An agent that believes a PUBACK loses what a broker that lies drops: the
+// counting must say so, or it could say nothing.
+func TestAgentThatBelievesThePubackIsSeenToLose(t *testing.T) {
+	dir, l := newLab(t)
 	f := pretends("broker acks and loses", "/telemetry", 5)
 	strike := f.strike
 	f.strike = func(t *trial) (func() error, error) {
@@ -31,9 +47,7 @@ func TestAgentThatBelievesThePubackIsSeenToLose(t *testing.T) {
 		return strike(t)
 	}
 	f.struck = func(t *trial) bool { return t.proxy.Counts().Struck == 5 }
-	old := patience
-	patience = old / 15
-	defer func() { patience = old }()
+	waiting(t, 15)
 	row, err := try(t.Context(), Options{Dir: dir, Trials: 1}, l, f, 0)
 	if row.Lost != 5 || err == nil || !strings.Contains(err.Error(), "5 of 22 reports lost") {
 		t.Errorf("%+v, %v; want 5 of 22 reports lost", row, err)
@@ -42,19 +56,8 @@ func TestAgentThatBelievesThePubackIsSeenToLose(t *testing.T) {
 
 // A fault that does not strike is an error.
 func TestFaultThatDoesNotStrikeIsAnError(t *testing.T) {
-	dir := t.TempDir()
-	l, err := lab.Start(lab.Config{Dir: dir, AckEvery: ackEvery})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	old := patience
-	patience = old / 45
-	defer func() { patience = old }()
+	dir, l := newLab(t)
+	waiting(t, 45)
 	f := fault{"nothing", func(*trial) (func() error, error) { return func() error { return nil }, nil }, failure(uplink.ClassDial)}
 	if _, err := try(t.Context(), Options{Dir: dir, Trials: 1}, l, f, 0); err == nil || !strings.Contains(err.Error(), "did not strike") {
 		t.Errorf("%v; want it said that the fault did not strike", err)

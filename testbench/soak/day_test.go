@@ -11,12 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/eclipse/paho.mqtt.golang/packets"
-
 	"livebox-agent/agent"
 	"livebox-agent/agent/clock"
 	"livebox-agent/agent/config"
 	"livebox-agent/buffer"
+	"livebox-agent/testbench/pipebroker"
 	"livebox-agent/uplink/wire"
 )
 
@@ -40,7 +39,7 @@ func (o *operator) dial(context.Context, string, string) (net.Conn, error) {
 	o.connect++
 	near, away := net.Pipe()
 	o.lines[away] = true
-	go o.serve(away)
+	go pipebroker.Broker{Published: o.store}.Serve(away)
 	return near, nil
 }
 
@@ -55,47 +54,11 @@ func (o *operator) set(down bool) {
 	clear(o.lines)
 }
 
-func (o *operator) serve(c net.Conn) {
-	var writer sync.WaitGroup
-	defer writer.Wait()
-	defer c.Close()
-	// Both ends of a pipe wait for each other: who reads must not write.
-	send := make(chan packets.ControlPacket, 64)
-	defer close(send)
-	writer.Go(func() {
-		for p := range send {
-			_ = p.Write(c) // the reader notices
-		}
-	})
-	for {
-		in, err := packets.ReadPacket(c)
-		if err != nil {
-			return
-		}
-		switch m := in.(type) {
-		case *packets.ConnectPacket:
-			send <- packets.NewControlPacket(packets.Connack)
-		case *packets.SubscribePacket:
-			p := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
-			p.MessageID, p.ReturnCodes = m.MessageID, []byte{0}
-			send <- p
-		case *packets.PublishPacket:
-			p := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
-			p.MessageID = m.MessageID
-			send <- p
-			if m.TopicName != "cem/v1/box-1/status" {
-				send <- o.store(m.Payload)
-			}
-		case *packets.PingreqPacket:
-			send <- packets.NewControlPacket(packets.Pingresp)
-		case *packets.DisconnectPacket:
-			return
-		}
-	}
-}
-
 // store keeps a report and returns the Ack for it.
-func (o *operator) store(payload []byte) *packets.PublishPacket {
+func (o *operator) store(_, topic string, payload []byte) []byte {
+	if topic == "cem/v1/box-1/status" {
+		return nil
+	}
 	r, err := wire.ParseReport(payload)
 	o.mu.Lock()
 	if err != nil {
@@ -103,12 +66,9 @@ func (o *operator) store(payload []byte) *packets.PublishPacket {
 	}
 	o.stored[[2]uint64{uint64(r.Lane), r.Sequence}] = true
 	o.mu.Unlock()
-	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	p.TopicName = "cem/v1/box-1/ack"
-	p.Payload = wire.AppendAck(nil, wire.Ack{Lanes: []wire.LaneAck{{
+	return wire.AppendAck(nil, wire.Ack{Lanes: []wire.LaneAck{{
 		RunID: r.Run.ID, Lane: r.Lane, Ranges: []wire.Range{{First: r.Sequence, Last: r.Sequence}},
 	}}})
-	return p
 }
 
 // A day of the whole agent with its real sources, in virtual time: each four

@@ -12,15 +12,16 @@ import (
 	"testing/synctest"
 	"time"
 
+	"livebox-agent/testbench/pipebroker"
 	"livebox-agent/uplink"
 	"livebox-agent/uplink/wire"
 )
 
 // inMemory is a fleet at a broker in memory.
-func inMemory(boxes int, seed uint64, b broker, door *Door) FleetConfig {
+func inMemory(boxes int, seed uint64, b pipebroker.Broker, door *Door) FleetConfig {
 	cfg := uplink.DefaultConfig()
 	cfg.Broker = "tcp://broker.test:1883"
-	return FleetConfig{Boxes: boxes, Seed: seed, Uplink: cfg, Dial: b.dial, Door: door}
+	return FleetConfig{Boxes: boxes, Seed: seed, Uplink: cfg, Dial: b.Dial, Door: door}
 }
 
 // during runs a fleet while what is done, and checks that it ends well.
@@ -50,7 +51,7 @@ func TestSimulationAndRealUplinksAgree(t *testing.T) {
 	const boxes, rate, queue = 400, 0.3, 4
 	var real Figures
 	synctest.Test(t, func(t *testing.T) {
-		during(t, inMemory(boxes, 1, broker{}, NewDoor(rate, queue)), func(f *Fleet) {
+		during(t, inMemory(boxes, 1, pipebroker.Broker{}, NewDoor(rate, queue)), func(f *Fleet) {
 			<-time.After(90 * time.Minute)
 			synctest.Wait()
 			if n := f.Early(); n != 0 {
@@ -94,7 +95,7 @@ func TestFleetHonoursRetryAfter(t *testing.T) {
 		for i := range boxes {
 			number[BoxName(i)] = i
 		}
-		b := broker{dismiss: func(box string) []byte {
+		b := pipebroker.Broker{Published: func(box, _ string, _ []byte) []byte {
 			mu.Lock()
 			defer mu.Unlock()
 			if told[box] {

@@ -12,6 +12,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
+	"livebox-agent/testbench/pipebroker"
 	"livebox-agent/uplink"
 )
 
@@ -30,7 +31,7 @@ func TestPahoModelIsWhatPahoDoes(t *testing.T) {
 				if first == nil {
 					near, away := net.Pipe()
 					first = away
-					go broker{}.serve(away)
+					go pipebroker.Broker{}.Serve(away)
 					return near, nil
 				}
 				if n := len(tried); n == 0 || !tried[n-1].Equal(time.Now()) { // a refusal is followed by a second try with MQTT 3.1

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"flag"
 	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"livebox-agent/testbench/soak"
@@ -45,24 +43,9 @@ func cmdSoak(ctx context.Context, e env, fs *flag.FlagSet, args []string) (err e
 
 // startInside runs this program again as the agent.
 func startInside(file string) (*soak.Inside, error) {
-	self, err := os.Executable()
+	c, err := again("soak", "--inside", file)
 	if err != nil {
 		return nil, err
 	}
-	// It ends when its input does, also where this process was killed.
-	cmd := exec.Command(self, "soak", "--inside", file)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &soak.Inside{PID: cmd.Process.Pid, In: in, Out: out, Ended: cmd.Wait}, nil
+	return &soak.Inside{PID: c.Process.Pid, In: c.in, Out: c.out, Ended: c.Wait}, nil
 }

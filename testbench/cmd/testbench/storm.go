@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -91,26 +90,11 @@ func stormReal(ctx context.Context, e env, r storm.Real) (err error) {
 // startOperator runs this program again as the broker: both ends of ten
 // thousand connections are more than one process may have open.
 func startOperator(_ context.Context, dir, listen string) (*storm.Operator, error) {
-	self, err := os.Executable()
+	c, err := again("storm", "--operate", dir, "--listen", listen)
 	if err != nil {
 		return nil, err
 	}
-	// It ends when its input does, also where this process was killed.
-	cmd := exec.Command(self, "storm", "--operate", dir, "--listen", listen)
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return &storm.Operator{In: in, Out: out, Ended: cmd.Wait, Used: func() time.Duration { return processTime(cmd.Process.Pid) }}, nil
+	return &storm.Operator{In: c.in, Out: c.out, Ended: c.Wait, Used: func() time.Duration { return processTime(c.Process.Pid) }}, nil
 }
 
 // processTime returns the processor time of a process (proc(5), stat: utime

@@ -71,6 +71,6 @@
 // after half an hour without a failure. Thermal: a minute beyond the limit, a
 // minute 5 degrees below it.
 //
-// The README has what was measured. The arithmetic is of integers, but for
+// README.md beside this file has what was measured. The arithmetic is of integers, but for
 // what is rare.
 package detect

@@ -18,7 +18,7 @@
 // things that are ordinary alone (a port without a link, a message of the
 // kernel, a level that moved) where two of them come within seconds: two ports,
 // or a port and a level. A strike that the lightning sensor heard opens nothing:
-// it is heard from 40 km (fact sheet domain, 1.9).
+// the sensor hears it from 40 km (data sheet of the AS3935).
 //
 // Its event is of type Line where all evidence is of the line, else of type
 // Surge. What a surge does not do (a station that hears badly, a port that flaps

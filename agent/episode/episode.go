@@ -34,7 +34,7 @@ const (
 )
 
 // Limits: at most 8 episodes and 8 other events at once, and one more each hour
-// after that. An event costs the flash some 25 kB (fact sheet baseline, 3), an
+// after that. An event costs the flash some 25 kB, a commit of bbolt, an
 // episode has two: 1.2 MB a day where it never ends, of the 4 MB that an outage
 // may cost.
 const (

@@ -10,7 +10,7 @@ import (
 )
 
 // watched are the metrics whose values before and after an episode are told:
-// what a surge leaves changed (fact sheet domain, 1.8), in the order of telling.
+// what a surge leaves changed, in the order of telling.
 var watched = [...]catalogue.ID{
 	catalogue.LineStatus, catalogue.LineDownMargin, catalogue.LineUpMargin,
 	catalogue.LineDownAttenuation, catalogue.LineUpAttenuation,

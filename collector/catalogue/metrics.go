@@ -258,8 +258,8 @@ const (
 )
 
 // WeakSignal is the mean signal, in dBm, below which a station counts as weak
-// in RadioWeakStations: beyond it Wi-Fi is unreliable (fact sheet domain §2.2,
-// wireless deployment guides there).
+// in RadioWeakStations: between the -70 of light use and the -80 that guides to
+// the deployment of wireless networks call unreliable.
 const WeakSignal = -75
 
 var (

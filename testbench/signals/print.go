@@ -77,7 +77,7 @@ func printAlarms(w io.Writer, cfg detect.Config, run Run) error {
 	q := FalseAlarms(cfg, run.Seed, run.Homes, run.Days)
 	fmt.Fprintf(w, `%d homes (seeds %d to %d) for %d days: %.1f box-years, %d million readings. False alarms are signs of
 nothing, harmless ones of what was so and needs no one (rain in a cable, impulse noise, line management, a device with an
-old password). Times are of this machine.
+old password). Times are of the machine that measured.
 
 | detector | method | false a box-year | budget | harmless a box-year | ns a reading | bytes an instance |
 |---|---|---|---|---|---|---|

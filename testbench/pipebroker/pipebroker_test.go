@@ -1,6 +1,7 @@
 package pipebroker_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -69,7 +70,7 @@ func TestEveryPacketOfABoxIsAnswered(t *testing.T) {
 		}
 
 		send(packets.NewControlPacket(packets.Disconnect))
-		if p, err := packets.ReadPacket(c); err != io.EOF {
+		if p, err := packets.ReadPacket(c); !errors.Is(err, io.EOF) {
 			t.Errorf("%v, %v after the box left; want the end", p, err)
 		}
 	})

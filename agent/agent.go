@@ -142,7 +142,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 	b := box(Env{
 		Log: a.log, Hasten: func(names ...string) { a.set.Hasten(names...) },
 		StateDir: cfg.Box.StateDir, Pseudonym: a.pseudonym, Sysbus: cfg.Sysbus, Ubus: cfg.Ubus.Socket,
-		Ports: cfg.Surge.Ports, Protection: cfg.Surge.Protection, Since: a.heardSince(),
+		Ports: cfg.Surge.Ports, Protection: cfg.Surge.Protection, Probe: cfg.Probe, Since: a.heardSince(),
 	})
 	return a, a.ask(b)
 }

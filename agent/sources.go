@@ -15,6 +15,7 @@ import (
 	"livebox-agent/collector/optics"
 	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/collector/platform/ubus"
+	"livebox-agent/collector/probe"
 	"livebox-agent/collector/sample"
 	"livebox-agent/collector/sensors"
 	"livebox-agent/collector/surge"
@@ -51,6 +52,8 @@ type Env struct {
 	Ports []string
 	// Protection are the contacts of surge protection devices (surge.Config).
 	Protection []string
+	// Probe says to whom probes are sent; without a reflector none are.
+	Probe probe.Config
 	// Since is the time since boot before which messages of the kernel are
 	// counted and not told.
 	Since time.Duration
@@ -112,6 +115,7 @@ func ThisBox(e Env) Box {
 			dsl.New(l),
 			optics.New(o),
 			wan.New(w),
+			prober(e.Probe, netdev.NewLoad("")),
 			collector.NewFirst(radios...),
 			collector.NewFirst(stations...),
 		}, append(more, surge.Sources(power)...)...),
@@ -124,6 +128,18 @@ func ThisBox(e Env) Box {
 		}
 	}
 	return b
+}
+
+// prober returns the source that sends probes, while the line carries little.
+func prober(c probe.Config, line *netdev.Load) *probe.Source {
+	if c.Reflector == "" {
+		c = probe.DefaultConfig()
+	}
+	s, err := probe.New(c, probe.Options{Load: line.Rates})
+	if err != nil {
+		panic("BUG: a configuration of probes that was not checked: " + err.Error())
+	}
+	return s
 }
 
 // heardSince is the time since boot before which the kernel's messages are
@@ -158,6 +174,7 @@ func SampleOnce(ctx context.Context, granted consent.Set, cfg config.Config) ([]
 		Pseudonym: func(mac [6]byte) string { return keys.Pseudonym(catalogue.Personalised, mac) },
 		Sysbus:    cfg.Sysbus,
 		Ubus:      cfg.Ubus.Socket,
+		Probe:     cfg.Probe,
 	})...)
 	if err != nil {
 		return nil, err

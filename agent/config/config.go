@@ -29,6 +29,7 @@ import (
 	"livebox-agent/agent/detect"
 	"livebox-agent/buffer"
 	"livebox-agent/collector/platform/sysbus"
+	"livebox-agent/collector/probe"
 	"livebox-agent/uplink"
 )
 
@@ -57,6 +58,7 @@ type Config struct {
 	Ubus     Ubus          `toml:"ubus"`
 	Detect   detect.Config `toml:"detect"`
 	Surge    Surge         `toml:"surge"`
+	Probe    probe.Config  `toml:"probe"`
 	Log      Log           `toml:"log"`
 
 	hash    uint32
@@ -134,6 +136,7 @@ func Default() Config {
 		Uplink:   uplink.DefaultConfig(),
 		Sysbus:   sysbus.DefaultConfig(),
 		Detect:   detect.DefaultConfig(),
+		Probe:    probe.DefaultConfig(),
 	}
 }
 
@@ -284,6 +287,9 @@ func (c Config) validate(wrong map[string]bool) []error {
 	}
 	for _, err := range split(c.Detect.Validate()) {
 		bad("detect.%w", err)
+	}
+	for _, err := range split(c.Probe.Validate()) {
+		bad("probe.%w", err)
 	}
 	for _, list := range []struct {
 		key   string

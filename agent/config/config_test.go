@@ -195,6 +195,10 @@ func TestOneProblemOneLine(t *testing.T) {
 		{"limit that is no number", "[box]\nmemory_limit = \"64M\"\n[buffer]\nram_bytes = 8388608", `box.memory_limit: want a whole number, not "64M"`},
 		{"detector that is neither on nor off", "[detect]\ncoverage = 1", "detect.coverage: want true or false, not 1"},
 		{"step of nothing", "[detect]\nmargin_step = 0", "detect.margin_step: 0 is not between 1 and 30"},
+		{"reflector without a port", "[probe]\nreflector = \"probe.example\"", "probe.reflector: not host:port"},
+		{"more probes in a round than in a day", "[probe]\npackets_per_day = 9", "probe.packets_per_day: 9 is not from the packets of one round to 1000000"},
+		{"pause that no number has", "[probe]\nspacing = 100", `probe.spacing: want a duration such as "5m", not 100`},
+		{"line that is always busy", "[probe]\nbusy_up = 0", "probe.busy_up: 0 is not 1 to 100000000"},
 		{"socket with a long name", "[box]\nrun_dir = \"/" + long + "\"", "box.run_dir: 1 bytes too long: with /agent.sock behind it, at most 107 are a name of a socket"},
 		{"socket with the longest name", "[box]\nrun_dir = \"" + long + "//\"", ""},
 	} {
@@ -334,7 +338,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	want.Uplink.CAFile = "/etc/livebox-agent/ca.pem"
 	want.Uplink.CertFile = "/etc/livebox-agent/box.pem"
 	want.Uplink.KeyFile = "/etc/livebox-agent/box.key"
-	if c.Box != want.Box || c.Buffer != want.Buffer || c.Uplink != want.Uplink || c.Log != want.Log || c.Sysbus != want.Sysbus || c.Ubus != want.Ubus || c.Detect != want.Detect ||
+	if c.Box != want.Box || c.Buffer != want.Buffer || c.Uplink != want.Uplink || c.Log != want.Log || c.Sysbus != want.Sysbus || c.Ubus != want.Ubus || c.Detect != want.Detect || c.Probe != want.Probe ||
 		len(c.Surge.Ports)+len(c.Surge.Protection) > 0 ||
 		c.Sampling.Window != want.Sampling.Window || c.Consent.Set() != want.Consent.Set() {
 		t.Errorf("the example says %+v; the defaults are %+v", c, want)

@@ -1,20 +1,30 @@
 // Package netdev reads the network interfaces of the box: the source ports for
-// their state and errors, the source traffic for what they carried, and the
-// watcher links for the moment in which a port loses its link.
+// their state and errors, the source traffic for what they carried, the
+// watcher links for the moment in which a port loses its link, and the load of
+// the line.
 //
 // # What is promised
 //
 //   - A wrap of the kernel's counters and their reset are told apart: a total
 //     goes on over both, and a reset is counted.
+//
 //   - What the kernel does not say is absent, never zero.
+//
 //   - Interfaces that come in crowds are left out by their kind, and no more
 //     than MaxInterfaces are reported.
+//
 //   - No instance holds a hardware address: an interface that is named after
 //     one goes by its index.
+//
 //   - An interface that vanishes costs only its own readings.
+//
 //   - A steady round allocates nothing.
+//
 //   - A link that went and came back is told however short it was away, also
 //     where the kernel merged its messages or had no room for them.
+//
+//   - The load is what the interfaces of the default routes carried in the time
+//     asked for, each way; where they cannot be read, it is an error.
 //
 // # Which interfaces
 //
@@ -42,6 +52,9 @@
 // decide whether all of its counters were reset: they are too slow to wrap
 // unnoticed, and an interface with another index under the same name is a new
 // device. See package counter for what cannot be seen.
+//
+// What hardware forwards past the kernel is in a load, and in the source
+// traffic, as soon as the driver adds it to the interface.
 //
 // See RFC 2863 for the operational state, Documentation/ABI/testing/
 // sysfs-class-net for speed and duplex, and rtnetlink(7).

@@ -32,6 +32,10 @@ type Config struct {
 	// ICMPFallback lets the host be asked by ICMP echo while its reflector
 	// does not answer.
 	ICMPFallback bool `toml:"icmp_fallback"`
+	// BusyDown and BusyUp are the traffic of the line, in kbit/s, above which
+	// it is busy and a round is left out.
+	BusyDown int `toml:"busy_down"`
+	BusyUp   int `toml:"busy_up"`
 }
 
 // DefaultConfig sends nothing until a reflector is named, then up to 1.2 MB a
@@ -44,6 +48,8 @@ func DefaultConfig() Config {
 		Wait:            2 * time.Second,
 		PacketBytes:     44,
 		ICMPFallback:    true,
+		BusyDown:        10_000,
+		BusyUp:          1000,
 	}
 }
 
@@ -53,6 +59,8 @@ const (
 	maxRound = 20 * time.Second
 	// maxPacket fits the least MTU of IPv6 with its headers.
 	maxPacket = 1232
+	// maxBusy is 100 Gbit/s: no line of a home is that busy.
+	maxBusy = 100_000_000
 )
 
 // Validate reports every problem, not only the first.
@@ -84,6 +92,14 @@ func (c Config) Validate() error {
 	}
 	if c.DSCP < 0 || c.DSCP > 63 {
 		bad("dscp", "%d is not 0 to 63", c.DSCP)
+	}
+	for _, limit := range []struct {
+		key   string
+		kbits int
+	}{{"busy_down", c.BusyDown}, {"busy_up", c.BusyUp}} {
+		if limit.kbits < 1 || limit.kbits > maxBusy {
+			bad(limit.key, "%d is not 1 to %d", limit.kbits, maxBusy)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -22,13 +22,13 @@ func TestDefaultConfigIsValidAndSendsNothing(t *testing.T) {
 func TestEveryProblemIsReportedWithItsKey(t *testing.T) {
 	c := Config{
 		Reflector: "nowhere", PacketsPerDay: -1, PacketsPerRound: 101, Spacing: 1, Wait: time.Minute,
-		PacketBytes: 45, DSCP: 64,
+		PacketBytes: 45, DSCP: 64, BusyUp: maxBusy + 1,
 	}
 	err := c.Validate()
 	if err == nil {
 		t.Fatal("valid")
 	}
-	for _, key := range []string{"reflector: ", "packets_per_day: ", "packets_per_round: ", "spacing: ", "wait: ", "packet_bytes: ", "dscp: "} {
+	for _, key := range []string{"reflector: ", "packets_per_day: ", "packets_per_round: ", "spacing: ", "wait: ", "packet_bytes: ", "dscp: ", "busy_down: ", "busy_up: "} {
 		if !strings.Contains("\n"+err.Error(), "\n"+key) {
 			t.Errorf("%s is missing in\n%v", key, err)
 		}
@@ -48,8 +48,10 @@ func TestConfigIsReadFromTOML(t *testing.T) {
 		wait = "1s"
 		packet_bytes = 200
 		dscp = 46
-		icmp_fallback = false`, &c)
-	want := Config{"[2001:db8::7]:862", 3000, 5, 50 * time.Millisecond, time.Second, 200, 46, false}
+		icmp_fallback = false
+		busy_down = 4000
+		busy_up = 300`, &c)
+	want := Config{"[2001:db8::7]:862", 3000, 5, 50 * time.Millisecond, time.Second, 200, 46, false, 4000, 300}
 	if err != nil || len(md.Undecoded()) > 0 || c != want || c.Validate() != nil {
 		t.Errorf("%+v, %v, %v; want %+v", c, err, md.Undecoded(), want)
 	}

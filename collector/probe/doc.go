@@ -6,12 +6,15 @@
 //
 //   - Nothing is sent, and no name looked up, unless a reflector is configured.
 //   - No 24 hours of one run of the agent see more packets than configured.
-//   - Nothing is sent while the line is busy.
+//   - Nothing is sent while the line is busy, or where it cannot be told.
 //   - An answer counts once, and only if it is the reflector's to a packet of
 //     this round that came in time; the order of answers does not matter.
 //   - What was not measured is absent: a round without an answer gives its
 //     counters alone.
 //   - A round ends in time, whatever arrives.
+//
+// The line is busy when, in the second before a round, it carried more than is
+// configured, down or up. A name is looked up after that.
 //
 // The round trip time leaves out how long the reflector says it had the
 // packet. It is the mean and the least of a round, jitter the mean difference

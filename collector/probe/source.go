@@ -21,19 +21,23 @@ const (
 	// echoes is how many rounds the host is asked by echo before the
 	// reflector is tried again.
 	echoes = 30
+	// listen is how long the line is listened to before a round.
+	listen = time.Second
 )
 
 // Options are what a Source needs from the program around it.
 type Options struct {
-	// Busy says whether the line is used so much that probes would disturb,
-	// and measure, its own traffic; nil says that it never is.
-	Busy func() bool
+	// Load waits for the time over and returns what the line carried in it,
+	// in bits per second. It is collector.ErrNoData where there is no line
+	// that could be busy; after any other error nothing is sent. nil: there is
+	// no line.
+	Load func(ctx context.Context, over time.Duration) (down, up int64, err error)
 }
 
 // A Source is the source "probe".
 type Source struct {
 	config Config
-	busy   func() bool
+	load   func(ctx context.Context, over time.Duration) (down, up int64, err error)
 	dial   func(ctx context.Context, k kind, c Config, id uint16) (Conn, method, error)
 	id     uint16
 
@@ -56,11 +60,8 @@ func New(c Config, o Options) (*Source, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if o.Busy == nil {
-		o.Busy = func() bool { return false }
-	}
 	return &Source{
-		config: c, busy: o.Busy, dial: dial, id: uint16(rand.Uint32()),
+		config: c, load: o.Load, dial: dial, id: uint16(rand.Uint32()),
 		budget: budget{limit: c.PacketsPerDay},
 	}, nil
 }
@@ -75,7 +76,7 @@ func (s *Source) Describe() collector.Description {
 			catalogue.ProbeSent, catalogue.ProbeReceived, catalogue.ProbeSkipped,
 		},
 		Interval: time.Minute,
-		Timeout:  lookup + s.config.duration(),
+		Timeout:  listen + lookup + s.config.duration(),
 	}
 }
 
@@ -86,7 +87,11 @@ func (s *Source) Collect(ctx context.Context, b *sample.Batch) error {
 	if s.config.Reflector == "" {
 		return fmt.Errorf("%w: no reflector is configured", collector.ErrNoData)
 	}
-	if s.busy() || !s.budget.take(b.At, s.config.PacketsPerRound) {
+	busy, err := s.busy(ctx)
+	if err != nil {
+		return err
+	}
+	if busy || !s.budget.take(b.At, s.config.PacketsPerRound) {
 		s.totals[s.use].skipped++
 		s.count(b, s.use)
 		return nil
@@ -122,6 +127,22 @@ func (s *Source) Collect(ctx context.Context, b *sample.Batch) error {
 		b.Add(catalogue.ProbeJitter, k.String(), microseconds(res.jitter))
 	}
 	return nil
+}
+
+// busy says whether the line is used so much that probes would disturb its
+// traffic, and measure that.
+func (s *Source) busy(ctx context.Context) (bool, error) {
+	if s.load == nil {
+		return false, nil
+	}
+	down, up, err := s.load(ctx, listen)
+	if errors.Is(err, collector.ErrNoData) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("load of the line: %w", err)
+	}
+	return down > int64(s.config.BusyDown)*1000 || up > int64(s.config.BusyUp)*1000, nil
 }
 
 func microseconds(d time.Duration) int64 { return d.Round(time.Microsecond).Microseconds() }

@@ -1,11 +1,14 @@
 package island
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +63,37 @@ func (p *Port) SetSpeed(t *testing.T, mbits int) {
 	if err := os.WriteFile(p.speed, []byte(strconv.Itoa(mbits)+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Lead makes the default route lead to the port.
+func (p *Port) Lead(t *testing.T) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), "ip", "route", "add", "default", "dev", p.name).CombinedOutput(); err != nil {
+		t.Fatalf("default route to %s: %v: %s", p.name, err, out)
+	}
+}
+
+// Receive has the port receive the frame again and again, with such a pause,
+// until ctx is done. The channel is closed then.
+func (p *Port) Receive(ctx context.Context, t *testing.T, frame []byte, pause time.Duration) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(pause)
+		defer tick.Stop()
+		for {
+			if _, err := unix.Write(p.fd, frame); err != nil {
+				t.Errorf("frame to %s: %v", p.name, err)
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return done
 }
 
 // up switches an interface on.

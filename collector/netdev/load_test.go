@@ -204,6 +204,7 @@ func TestThisKernelTellsTheLoad(t *testing.T) {
 
 // leadOut makes the default route lead to the interface.
 func leadOut(t *testing.T, c *netlink.Conn, name string) error {
+	t.Helper()
 	i, err := net.InterfaceByName(name)
 	if err != nil {
 		return err
@@ -216,6 +217,7 @@ func leadOut(t *testing.T, c *netlink.Conn, name string) error {
 
 // raw returns what sends a frame of that size from the interface.
 func raw(t *testing.T, name string, size int) (send func(), err error) {
+	t.Helper()
 	i, err := net.InterfaceByName(name)
 	if err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func (b *bench) reflect(t *testing.T, path stamptest.Path) (r *stamptest.Reflect
 	}
 	t.Cleanup(stop)
 	for key, value := range map[string]string{
-		"reflector": fmt.Sprintf("%q", conn.LocalAddr()), "spacing": `"10ms"`, "wait": `"500ms"`, "icmp_fallback": "false",
+		"reflector": fmt.Sprintf("%q", conn.LocalAddr()), "spacing": `"10ms"`, "wait": `"2s"`, "icmp_fallback": "false",
 		// Nobody knows what else this machine does, where there is no island.
 		"busy_down": "100000000", "busy_up": "100000000",
 	} {
@@ -50,10 +50,12 @@ func (b *bench) reflect(t *testing.T, path stamptest.Path) (r *stamptest.Reflect
 }
 
 // probed returns the latest values of the probes by STAMP.
-func probed(s cem.BoxState) map[catalogue.ID]int64 {
+func probed(s cem.BoxState) map[catalogue.ID]int64 { return probedBy(s, "stamp") }
+
+func probedBy(s cem.BoxState, method string) map[catalogue.ID]int64 {
 	all := map[catalogue.ID]int64{}
 	for _, v := range s.Values {
-		if v.Instance == "stamp" {
+		if v.Instance == method && v.Metric >= catalogue.ProbeRTT && v.Metric <= catalogue.ProbeSkipped {
 			all[v.Metric] = v.Value
 		}
 	}
@@ -101,6 +103,22 @@ func TestLossIsSeenByProbesAndTold(t *testing.T) {
 	once(t, s)
 }
 
+func TestHostOfAReflectorThatIsGoneIsAskedByEcho(t *testing.T) {
+	island.Need(t) // the kernel answers echo requests there, and permits them
+	t.Parallel()
+	b := newBench(t)
+	_, stop := b.reflect(t, stamptest.Direct)
+	b.agent.Set["probe.icmp_fallback"] = "true"
+	stop()
+	b.operatorUp(t)
+	b.agentUp(t)
+	s := b.await(t, "a round of echoes", func(s cem.BoxState) bool { return probedBy(s, "icmp")[catalogue.ProbeReceived] >= 10 })
+	got := probed(s)
+	if _, measured := got[catalogue.ProbeRTT]; measured || got[catalogue.ProbeSent] < 10 || got[catalogue.ProbeReceived] != 0 {
+		t.Errorf("by STAMP %v; want a round without an answer", got)
+	}
+}
+
 func TestNoProbesWithoutConsentForSupport(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
@@ -109,7 +127,7 @@ func TestNoProbesWithoutConsentForSupport(t *testing.T) {
 	b.operatorUp(t)
 	b.agentUp(t)
 	s := b.await(t, "four windows", windows(4))
-	if len(probed(s)) != 0 || r.Received() != 0 {
+	if len(probed(s))+len(probedBy(s, "icmp")) != 0 || r.Received() != 0 {
 		t.Errorf("readings %v, %d packets; want none", probed(s), r.Received())
 	}
 }

@@ -54,7 +54,7 @@ type treeWriter struct {
 
 func (t *treeWriter) file(name, content string) {
 	name = filepath.Join(t.dir, filepath.FromSlash(name))
-	if t.written[name] == content {
+	if old, ok := t.written[name]; ok && old == content {
 		return
 	}
 	t.written[name] = content
@@ -79,6 +79,7 @@ func (t *treeWriter) crashes(folder string, count int) {
 	names, err := filepath.Glob(filepath.Join(t.dir, filepath.FromSlash(folder), "dmesg-ramoops-*"))
 	for _, name := range names {
 		err = errors.Join(err, os.Remove(name))
+		delete(t.written, name)
 	}
 	if err != nil {
 		t.errs = append(t.errs, err)

@@ -19,10 +19,10 @@ import (
 )
 
 const longFaults = `Do to the agent what flash, power, networks and operators do to it, and print
-what that costs, a row for each kind: how often it was done, how many reports were
-lost or duplicated that were promised to be kept, how long it took until all was
-as before, and what was written to the flash. The exit status is 1 if anything was
-lost or duplicated.
+what that costs, a row for each kind: how often it was done, how many reports
+were lost or duplicated that were promised to be kept, how long it took until
+all was as before, and what was written to the flash. The exit status is 1 if
+anything was lost or duplicated.
 
 It takes minutes; with --long, hours. The disk that fails on purpose takes root.`
 

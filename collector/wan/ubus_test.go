@@ -3,8 +3,10 @@ package wan_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/platform"
+	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/collector/platform/tree"
 	"livebox-agent/collector/platform/ubus"
 	"livebox-agent/collector/platform/ubus/ubustest"
@@ -203,4 +206,33 @@ func FuzzDump(f *testing.F) {
 			}
 		}
 	})
+}
+
+// nowhere is a Livebox's bus on a box that is no Livebox.
+type nowhere struct{}
+
+func (nowhere) Call(context.Context, string, string, any) (tree.Node, error) {
+	return tree.Node{}, fmt.Errorf("no Livebox at http://127.0.0.1: %w", collector.ErrNoData)
+}
+
+func (nowhere) Box(context.Context) (sysbus.Box, error) {
+	return sysbus.Box{}, fmt.Errorf("no Livebox at http://127.0.0.1: %w", collector.ErrNoData)
+}
+
+func TestRouterIsAskedWhereThereIsNoLivebox(t *testing.T) {
+	alone, both := &sample.Batch{}, &sample.Batch{}
+	f := netifd{"network.interface dump": `{"interface":[{"interface":"wan","up":true,"uptime":60,"proto":"dhcp","route":[{"target":"0.0.0.0","mask":0}],"ipv4-address":[{"address":"192.0.2.7"}]}]}`}
+	if err := wan.New(wan.Config{Ubus: f}).Collect(t.Context(), alone); err != nil {
+		t.Fatal(err)
+	}
+	if err := wan.New(wan.Config{Sysbus: nowhere{}, Ubus: f}).Collect(t.Context(), both); err != nil {
+		t.Fatal(err)
+	}
+	if len(alone.Readings) == 0 || !slices.Equal(alone.Readings, both.Readings) {
+		t.Errorf("readings %v; want %v", both.Readings, alone.Readings)
+	}
+	err := wan.New(wan.Config{Sysbus: nowhere{}, Ubus: netifd{}}).Collect(t.Context(), &sample.Batch{})
+	if !errors.Is(err, collector.ErrNoData) {
+		t.Errorf("neither: %v; want no data", err)
+	}
 }

@@ -36,7 +36,7 @@ type Sysbus interface {
 // A Config says how the box can be asked. What is nil is not there.
 type Config struct {
 	Sysbus Sysbus
-	// Ubus is asked where there is no Sysbus.
+	// Ubus is asked where there is no Sysbus, or none that answers.
 	Ubus Ubus
 }
 
@@ -52,7 +52,7 @@ func New(c Config) *Source { return &Source{sysbus: c.Sysbus, ubus: c.Ubus} }
 // Describe implements collector.Source.
 func (s *Source) Describe() collector.Description {
 	metrics := statusMetrics()
-	if s.sysbus == nil && s.ubus != nil {
+	if s.ubus != nil {
 		metrics = ubusMetrics()
 	}
 	return collector.Description{
@@ -62,13 +62,18 @@ func (s *Source) Describe() collector.Description {
 
 // Collect implements collector.Source.
 func (s *Source) Collect(ctx context.Context, b *sample.Batch) error {
-	switch {
-	case s.sysbus != nil:
-		return s.askSysbus(ctx, b)
-	case s.ubus != nil:
-		return s.askUbus(ctx, b)
+	err := fmt.Errorf("no way to ask for the connection: %w", collector.ErrNoData)
+	if s.sysbus != nil {
+		if err = s.askSysbus(ctx, b); !absent(err) {
+			return err
+		}
 	}
-	return fmt.Errorf("no way to ask for the connection: %w", collector.ErrNoData)
+	if s.ubus != nil {
+		if next := s.askUbus(ctx, b); !absent(next) || s.sysbus == nil {
+			return next
+		}
+	}
+	return err
 }
 
 // Decoders lists what reads the replies of each platform.

@@ -105,9 +105,8 @@ func TestTCPGetsThroughLossRefusalAndSlowness(t *testing.T) {
 			return 0, err
 		}
 		defer c.Close()
-		b := make([]byte, 8000)
-		go func() { _, _ = c.Write(b) }() // the reader notices
-		_, err = io.ReadFull(c, b)
+		go func() { _, _ = c.Write(make([]byte, 8000)) }() // the reader notices
+		_, err = io.ReadFull(c, make([]byte, 8000))
 		return time.Since(begin), err
 	}
 	if _, err := talk(); err != nil {

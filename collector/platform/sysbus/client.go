@@ -172,7 +172,7 @@ func (c *Client) absent(err error) error {
 	case err == nil || fault:
 		c.known = true
 	case !c.known && errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no Livebox at %s: %w: %w", c.config.URL, collector.ErrNoData, err)
+		return fmt.Errorf("no Livebox at %s: %w", c.config.URL, collector.ErrNoData)
 	}
 	return err
 }

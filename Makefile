@@ -70,7 +70,7 @@ brokers: ## the delivery suite over NATS, Mosquitto, RabbitMQ and mochi-mqtt; fa
 brokers-table: ## the same, and write testbench/BROKERS.md
 	@$(GO) run ./testbench/cmd/testbench brokers --write
 
-faults: ## what power and flash do to the agent, and what that costs (minutes; as root)
+faults: ## what power, flash, networks and operators do to the agent, and what that costs (minutes; as root)
 	@$(GO) run ./testbench/cmd/testbench faults $(ARGS)
 
 faults-long: ## the same with 2 000 kills and every cut of more workloads (hours)

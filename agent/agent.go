@@ -205,19 +205,23 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.boundMemory()
 	a.begin()
 
-	var sampling, rest sync.WaitGroup
+	var sampling, gathering, rest sync.WaitGroup
 	talking, hangUp := context.WithCancel(context.WithoutCancel(ctx))
 	defer hangUp()
 	rest.Go(func() { a.deliver(talking) })
 	rest.Go(func() { a.serveControl(talking) })
+	signs, noMoreSigns := context.WithCancel(context.WithoutCancel(ctx))
+	defer noMoreSigns()
+	gathering.Go(func() { a.gather(signs, ctx) })
 	sampling.Go(func() { a.set.Run(ctx, a.take) })
 	sampling.Go(func() { a.watchers.Run(ctx, a.hear) })
 	sampling.Go(func() { a.sealWindows(ctx) })
-	sampling.Go(func() { a.gather(ctx) })
 	sampling.Go(func() { a.duties(ctx) })
 
 	<-ctx.Done()
 	sampling.Wait()
+	noMoreSigns() // those that came last are still told
+	gathering.Wait()
 	a.seal()
 	a.keepUsual()
 	err := a.store.Spill("stop")

@@ -10,8 +10,17 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// seal ends the open window and gives it to the buffer.
+// seal ends the open window and gives it to the buffer. Sealing makes most of
+// the garbage: a few milliseconds each window keep the agent at the size that it
+// needs in between.
 func (a *Agent) seal() {
+	if a.sealWindow() {
+		debug.FreeOSMemory()
+	}
+}
+
+// sealWindow ends the open window, and tells whether it had anything.
+func (a *Agent) sealWindow() bool {
 	now := a.clock.Mono()
 	a.mu.Lock()
 	opened := a.opened
@@ -21,11 +30,7 @@ func (a *Agent) seal() {
 	for _, p := range parts {
 		a.report(buffer.Windows, p.Opened, p.Sealed, p.Sections, a.store.Append)
 	}
-	if len(parts) > 0 {
-		// Sealing makes most of the garbage: a few milliseconds each window
-		// keep the agent at the size that it needs in between.
-		debug.FreeOSMemory()
-	}
+	return len(parts) > 0
 }
 
 // event makes a report of e, which happens now if it does not say when.

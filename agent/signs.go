@@ -18,8 +18,10 @@ const (
 	pendingSigns = 256
 	// episodeBytes and recordingBytes bound what an event has of the flight
 	// recorder, in bytes.
-	episodeBytes   = 24 << 10
+	episodeBytes   = 40 << 10
 	recordingBytes = 48 << 10
+	// recordedBefore is what a recording that was asked for has.
+	recordedBefore = 10 * time.Minute
 )
 
 // hear takes a sign from a watcher. The detectors see it first: a link that
@@ -36,6 +38,9 @@ func (a *Agent) notice(s sample.Sign) {
 	if !a.granted.Has(s.Purpose()) {
 		return
 	}
+	if episode.Suspicious(s) {
+		a.set.Hasten("line", "optics", "sensors")
+	}
 	select {
 	case a.signs <- s:
 	default:
@@ -43,10 +48,10 @@ func (a *Agent) notice(s sample.Sign) {
 	}
 }
 
-// gather makes the first event of the run, then events of signs until ctx is
-// done, and of what is open then.
-func (a *Agent) gather(ctx context.Context) {
-	a.introduce(ctx)
+// gather makes the first event of the run, for which the box is asked until run
+// is done, then events of signs until ctx is done, and of what is open then.
+func (a *Agent) gather(ctx, run context.Context) {
+	a.introduce(run)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -96,7 +101,7 @@ func (a *Agent) tell(due func(*episode.Gatherer, time.Duration) []episode.Told) 
 		if t.Notice {
 			// The power may fail at any moment: what was measured until now is
 			// worth as much as the event.
-			a.seal()
+			a.sealWindow()
 			if err := a.store.Spill("surge"); err != nil && !errors.Is(err, buffer.ErrNotDurable) {
 				a.log.Debug("windows not stored at a sign of a surge", "err", err)
 			}
@@ -134,7 +139,7 @@ type Recorded struct {
 func (a *Agent) record(reason string) Recorded {
 	now := a.clock.Mono()
 	a.mu.Lock()
-	sections := a.recorder.Sections(0, now, a.granted.Has, recordingBytes)
+	sections := a.recorder.Sections(max(now-recordedBefore, 0), now, a.granted.Has, recordingBytes)
 	a.mu.Unlock()
 	r := Recorded{Sections: len(sections)}
 	for _, s := range sections {

@@ -18,6 +18,9 @@ const (
 	usualEvery = 6 * time.Hour
 )
 
+// maxUsual bounds what is kept: more than any box has of levels.
+const maxUsual = 128
+
 // usualFile is how what is usual on this box is kept.
 var usualFile = durable.Format{Magic: [4]byte{'L', 'B', 'U', 'S'}, Version: 1, Oldest: 1, Limit: 32 << 10}
 
@@ -45,6 +48,9 @@ func (a *Agent) recallUsual() {
 			a.detectors.Forget(p)
 		}
 	}
+	if len(a.detectors.Baselines()) < len(all) {
+		a.keepUsual() // what an earlier consent left goes from the flash at once
+	}
 }
 
 // keepUsual writes what is usual to flash.
@@ -55,9 +61,7 @@ func (a *Agent) keepUsual() {
 	a.mu.Lock()
 	all := a.detectors.Baselines()
 	a.mu.Unlock()
-	if len(all) == 0 {
-		return
-	}
+	all = all[:min(len(all), maxUsual)]
 	b, err := json.Marshal(all)
 	if err == nil {
 		err = usualFile.Write(a.root, usualName, b)

@@ -33,13 +33,19 @@ const (
 	maxRecent = 32
 )
 
-// Limits: at most 8 episodes and 8 other events at once, and one more each hour
-// after that. An event costs the flash some 25 kB, a commit of bbolt, an
-// episode has two: 1.2 MB a day where it never ends, of the 4 MB that an outage
-// may cost.
+// Limits: episodes of the line alone and those of more each have 6 at once and one
+// more each 90 minutes after that, so that a line which trains all day keeps no
+// surge from being told; other events have 8 and one each hour. An episode has
+// four events at most, and an event costs the flash some 19 kB: 3.3 MB a day where
+// both never end, of the 4 MB that an outage may cost.
 const (
-	burst = 8
-	every = time.Hour
+	burst       = 6
+	every       = 90 * time.Minute
+	burstOthers = 8
+	everyOther  = time.Hour
+	// maxNotices bounds the notices of one episode: the first, and one each time
+	// that the evidence becomes of more.
+	maxNotices = 3
 )
 
 // Told is an event that is due.
@@ -59,14 +65,19 @@ type Gatherer struct {
 	levels   levels
 	now      *episode // nil: none
 	episodes uint64
-	notices  bucket
+	lines    bucket // of episodes of the line alone
+	surges   bucket // of the others
 	others   bucket
 	untold   uint64
 }
 
 // New returns a Gatherer that has seen nothing.
 func New() *Gatherer {
-	return &Gatherer{notices: bucket{burst: burst, every: every}, others: bucket{burst: burst, every: every}}
+	return &Gatherer{
+		lines:  bucket{burst: burst, every: every},
+		surges: bucket{burst: burst, every: every},
+		others: bucket{burst: burstOthers, every: everyOther},
+	}
 }
 
 // An episode is one that is open.
@@ -78,7 +89,7 @@ type episode struct {
 	more     uint64   // signs beyond maxEvidence
 	lost     []string // ports that lost their link and have none yet
 	parts    parts    // what the evidence is of
-	told     bool     // the notice was
+	notices  int      // told
 }
 
 // Observe takes readings, for the values before and after.
@@ -93,8 +104,7 @@ func (g *Gatherer) Add(s sample.Sign, now time.Duration) []Told {
 		return append(told, g.single(s, now)...)
 	}
 	if g.now != nil {
-		g.now.add(s)
-		return told
+		return append(told, g.follow(s, now)...)
 	}
 	if len(g.recent) == maxRecent {
 		told = append(told, g.expire(now)...)
@@ -135,10 +145,32 @@ func (g *Gatherer) open(now time.Duration) []Told {
 	g.recent = g.recent[:0]
 	g.now = e
 	g.levels.open(e.opened, stale)
-	if !g.notices.take(now) {
+	return g.notify(e, now)
+}
+
+// follow takes a sign into the episode that is open. What makes it one of more
+// than it was may be the last that there is time for, so that is told too.
+func (g *Gatherer) follow(s sample.Sign, now time.Duration) []Told {
+	e := g.now
+	parts, lost := e.parts, len(e.lost)
+	e.add(s)
+	if e.parts == parts && len(e.lost) <= lost || e.notices == maxNotices {
 		return nil
 	}
-	e.told = true
+	return g.notify(e, now)
+}
+
+// notify tells what an episode has so far. The first notice needs a token of the
+// episode's kind; an episode that had none may become one of another kind.
+func (g *Gatherer) notify(e *episode, now time.Duration) []Told {
+	tokens := &g.surges
+	if e.kind() == wire.Line {
+		tokens = &g.lines
+	}
+	if e.notices == 0 && !tokens.take(now) {
+		return nil
+	}
+	e.notices++
 	return []Told{{Event: g.event(e, "notice"), Purpose: catalogue.Essential, Notice: true}}
 }
 
@@ -165,12 +197,24 @@ func (g *Gatherer) Next() (at time.Duration, ok bool) {
 	return 0, false
 }
 
-// Close ends an open episode before its time: the agent stops.
+// Close ends an open episode before its time, and lets go of what waits: the
+// agent stops.
 func (g *Gatherer) Close(now time.Duration) []Told {
-	if g.now == nil {
-		return nil
+	var told []Told
+	for len(g.recent) > 0 {
+		told = append(told, g.expire(now)...)
 	}
-	return g.end(now)
+	if g.now != nil {
+		told = append(told, g.end(now)...)
+	}
+	return told
+}
+
+// Suspicious tells whether a sign may be the first of an episode: what else the
+// box can tell is worth asking for at once.
+func Suspicious(s sample.Sign) bool {
+	c := classes[s.Kind]
+	return c == opens || c == joins
 }
 
 func (e *episode) ends() time.Duration {
@@ -181,7 +225,7 @@ func (e *episode) ends() time.Duration {
 func (g *Gatherer) end(now time.Duration) []Told {
 	e := g.now
 	g.now = nil
-	if !e.told {
+	if e.notices == 0 {
 		g.untold++
 		return nil
 	}

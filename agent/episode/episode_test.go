@@ -101,7 +101,9 @@ func TestEpisodes(t *testing.T) {
 			"surge episode=1 part=whole: port_down(lan3) line_down(dsl0) port_dead(lan3)\n"},
 		{"a line alone becomes a surge", func(g *Gatherer) []Told {
 			return append(say(g, 0, sample.LineDown, "dsl0"), say(g, 20*time.Second, sample.PortSlower, "lan1")...)
-		}, "line episode=1 part=notice: line_down(dsl0)\nsurge episode=1 part=whole: line_down(dsl0) port_slower(lan1)\n"},
+		}, "line episode=1 part=notice: line_down(dsl0)\n" +
+			"surge episode=1 part=notice: line_down(dsl0) port_slower(lan1)\n" +
+			"surge episode=1 part=whole: line_down(dsl0) port_slower(lan1)\n"},
 		{"a margin moves", func(g *Gatherer) []Told {
 			return stepped(g, 0, lessMargin)
 		}, "step: stepped(dsl0)\n"},
@@ -246,16 +248,55 @@ func TestAStormOfSignsMakesFewEvents(t *testing.T) {
 		take(say(g, time.Duration(s)*time.Second, k, fmt.Sprint("i", r.IntN(100))))
 	}
 	take(finish(g))
-	if limit := 3 * (burst + 24); events > limit {
+	// Of either kind of episode: those at once, 16 in a day, four events each.
+	if limit := 4*2*(burst+16) + burstOthers + 24; events > limit {
 		t.Errorf("%d events; want at most %d", events, limit)
 	}
-	if evidence > maxEvidence*2+maxLevels {
+	if evidence > maxEvidence*2+maxEach*len(watched) {
 		t.Errorf("%d pieces of evidence in one event", evidence)
 	}
 	if open := int(g.untold); single+counted+open < alones {
 		t.Errorf("%d signs alone were told, %d counted, %d to be counted; %d were added", single, counted, open, alones)
 	}
 	t.Logf("%d events, %d counted", events, counted)
+}
+
+func TestWhatFollowsIsToldBeforeThePowerFails(t *testing.T) {
+	g := New()
+	say(g, 0, sample.LineRetrained, "dsl0")
+	told := say(g, time.Second, sample.PortDown, "lan1")
+	told = append(told, say(g, time.Second, sample.PortDown, "lan1")...) // nothing new
+	told = append(told, say(g, 2*time.Second, sample.PortDown, "lan3")...)
+	told = append(told, say(g, 3*time.Second, sample.PortDown, "lan4")...) // no more notices
+	want := "surge episode=1 part=notice: line_retrained(dsl0) port_down(lan1)\n" +
+		"surge episode=1 part=notice: line_retrained(dsl0) port_down(lan1)×2 port_down(lan3)\n"
+	if got := show(told); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestLineThatTrainsAllDayKeepsNoSurgeFromBeingTold(t *testing.T) {
+	g := New()
+	var told []Told
+	for i := range 3 * burst {
+		told = append(told, say(g, time.Duration(i)*5*time.Minute, sample.LineRetrained, "dsl0")...)
+	}
+	if len(told) >= 3*2*burst {
+		t.Fatalf("%d events of the line: the limit is not reached", len(told))
+	}
+	// An episode of the line that is open and untold becomes one of more.
+	got := show(say(g, time.Duration(3*burst-1)*5*time.Minute+time.Second, sample.BrownOut, "in1"))
+	if want := "surge episode=18 part=notice untold="; !strings.HasPrefix(got, want) {
+		t.Errorf("got %s; want %s…", got, want)
+	}
+}
+
+func TestStopTellsWhatWaits(t *testing.T) {
+	g := New()
+	stepped(g, 0, sample.Sign{Metric: catalogue.LineDownMargin, Instance: "dsl0", Before: 80, After: 50})
+	if got, want := show(g.Close(at+time.Second)), "step: stepped(dsl0)\n"; got != want {
+		t.Errorf("got %s", got)
+	}
 }
 
 func TestLateSignOfASlowSourceBelongs(t *testing.T) {

@@ -19,8 +19,9 @@ var watched = [...]catalogue.ID{
 	catalogue.SensorVoltage, catalogue.SensorTemperature, catalogue.PortBitRate,
 }
 
-// maxLevels bounds the levels that are kept.
-const maxLevels = 64
+// maxEach bounds the levels that are kept of each metric: many ports must leave
+// room for the line.
+const maxEach = 8
 
 // A level is the latest value of a watched metric, and what it was when the
 // episode opened.
@@ -47,7 +48,7 @@ func (l *levels) observe(b *sample.Batch) {
 		}
 		i := l.find(r, next)
 		if i < 0 {
-			if len(l.all) == maxLevels {
+			if l.count(r.Metric) == maxEach {
 				continue
 			}
 			l.all = append(l.all, level{metric: r.Metric, instance: r.Instance})
@@ -57,6 +58,16 @@ func (l *levels) observe(b *sample.Batch) {
 		v.at, v.value, v.seenInside = b.At, r.Value, true
 		next = i + 1
 	}
+}
+
+// count returns how many levels there are of a metric.
+func (l *levels) count(id catalogue.ID) (n int) {
+	for i := range l.all {
+		if l.all[i].metric == id {
+			n++
+		}
+	}
+	return n
 }
 
 // find returns the place of the level of r, looked for from next on; -1 where

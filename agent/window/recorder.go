@@ -9,18 +9,19 @@ import (
 )
 
 const (
-	// recorded is how far back a Recorder goes, and slice the time that it codes
-	// at once: a minute costs three times the bytes per reading of a window of
-	// five, and is what a recording may have too much of at its ends.
-	recorded = 10 * time.Minute
+	// recorded is how far back a Recorder goes: ten minutes before an episode that
+	// lasts ten. A slice is coded at once: a minute costs three times the bytes per
+	// reading of a window of five, and is what a recording may have too much of at
+	// its ends.
+	recorded = 20 * time.Minute
 	slice    = time.Minute
 	// RecorderBytes is what a Recorder holds at most, beside the readings of the
-	// open minute. A home of 60 stations has 10 minutes in it; one of 8 takes a
-	// fifth (make bench PKG=./agent/window).
+	// open minute. A home of 60 stations has 20 minutes in it; one of 8 takes a
+	// tenth (make bench PKG=./agent/window).
 	RecorderBytes = 96 << 10
 )
 
-// A Recorder is the flight recorder: it holds every reading of the last ten
+// A Recorder is the flight recorder: it holds every reading of the last twenty
 // minutes, coded as a section of columns for each minute and purpose. It is not
 // safe for concurrent use.
 type Recorder struct {

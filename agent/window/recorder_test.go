@@ -26,7 +26,7 @@ func fly(r *Recorder, to time.Duration, stations int) {
 	}
 }
 
-func TestRecorderHasTheLastTenMinutes(t *testing.T) {
+func TestRecorderHasTheLastTwentyMinutes(t *testing.T) {
 	var r Recorder
 	fly(&r, time.Hour, 3)
 	now := time.Hour

@@ -9,8 +9,8 @@
 //     others whole.
 //   - Adding a batch whose columns are known allocates nothing but the room
 //     for its values.
-//   - A Recorder has every reading of the last ten minutes, as far as its bytes
-//     go, and gives those of the purposes that were asked for.
+//   - A Recorder has every reading of the last twenty minutes, as far as its
+//     bytes go, and gives those of the purposes that were asked for.
 package window
 
 import (

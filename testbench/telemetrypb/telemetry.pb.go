@@ -259,7 +259,7 @@ const (
 	// Evidence of a surge: SPEC.md says how the events of one episode belong
 	// together.
 	EventType_EVENT_SURGE EventType = 5
-	// The line was lost or came back, or trained anew, outside an episode.
+	// The line was lost or came back, or trained anew, and nothing else happened.
 	EventType_EVENT_LINE EventType = 6
 	// A level moved and stayed.
 	EventType_EVENT_STEP EventType = 7

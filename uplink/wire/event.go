@@ -32,7 +32,8 @@ const (
 	StoreUnavailable
 	// Surge is evidence of a surge, or of what may be one.
 	Surge
-	// Line: the line was lost, came back or trained anew, outside an episode.
+	// Line: the line was lost, came back or trained anew, and nothing else
+	// happened.
 	Line
 	// Step: a level moved and stayed.
 	Step

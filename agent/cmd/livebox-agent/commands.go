@@ -40,7 +40,7 @@ starting.`
 	longStatus = `Ask the running agent what it does: what it measures, holds and has delivered,
 and which states are not as they should be.`
 	longRecord = `Have the running agent make an event of every reading of the last ten minutes,
-of the purposes that are granted. The event goes to the backend before any window
+of the purposes that are granted, the newest 48 KiB at most. The event goes to the backend before any window
 and is on flash when the command ends, where there is flash.`
 	longBuffer = `Show what the store of reports holds, without changing it. The agent must not be
 running: it has the store open.`

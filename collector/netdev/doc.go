@@ -7,22 +7,15 @@
 //
 //   - A wrap of the kernel's counters and their reset are told apart: a total
 //     goes on over both, and a reset is counted.
-//
 //   - What the kernel does not say is absent, never zero.
-//
 //   - Interfaces that come in crowds are left out by their kind, and no more
 //     than MaxInterfaces are reported.
-//
 //   - No instance holds a hardware address: an interface that is named after
 //     one goes by its index.
-//
 //   - An interface that vanishes costs only its own readings.
-//
 //   - A steady round allocates nothing.
-//
 //   - A link that went and came back is told however short it was away, also
 //     where the kernel merged its messages or had no room for them.
-//
 //   - The load is what the interfaces of the default routes carried in the time
 //     asked for, each way; where they cannot be read, it is an error.
 //

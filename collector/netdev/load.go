@@ -65,8 +65,8 @@ func (l *Load) Rates(ctx context.Context, over time.Duration) (down, up int64, e
 }
 
 // rate returns the bits per second between two readings of a counter of bytes,
-// which wraps at 32 bits on some boxes. One that started anew is more than the
-// line can carry, for once.
+// which wraps at 32 bits on some boxes. One that started anew reads as a busy
+// line, if anything, for once.
 func rate(before, after uint64, took time.Duration) int64 {
 	n := after - before
 	if after < before {

@@ -6,16 +6,22 @@
 //   - A value of a wrong type is absent, never zero and never a panic.
 //   - Numbers are read exactly: no value passes through a float on its way.
 //   - A reply is parsed only within MaxBytes and MaxDepth.
+//   - Parse takes what encoding/json takes, and reads it as that does.
+//   - Parsing allocates for a reply as a whole, not for each value in it.
+//   - Texts and keys are copies: who keeps one does not keep the reply.
 //
 // The same number comes as 47, "47", 47.0 or "47.0" from one firmware or the
 // next, text follows the end of the JSON (an event reply ends with the word
 // null), and what should be an object is null, a list or a page of HTML. A
 // Node takes all that; a Check counts what was there but made no sense.
+//
+// A reply of which a few values are read has thousands. Parse notes where each
+// begins, in 12 bytes, and a value is made when it is asked for. So a step of
+// Get goes through the entries of one object, and the order of keys is made
+// when Each or Len needs it.
 package tree
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -40,58 +46,32 @@ var ErrMalformed = errors.New("malformed reply")
 // truth value, or nothing. The zero Node is nothing. Every method may be
 // called on every Node.
 type Node struct {
-	// v is map[string]any, []any, json.Number, string, bool, float64, int64,
-	// uint64, or nil.
+	// v is *document for an object or a list of a reply that was parsed, or
+	// map[string]any, []any, json.Number, string, bool, float64, int64, uint64,
+	// or nil.
 	v any
+	// at is the cell of the object or list in the document.
+	at int
 }
 
 // New returns the Node of v, which is built of map[string]any, []any,
 // json.Number, string, bool, float64, int64, uint64 and nil. Anything else in
 // it reads as nothing. The Node shares v.
-func New(v any) Node { return Node{v} }
+func New(v any) Node { return Node{v: v} }
 
-// Parse returns the first JSON value in body. Text after it is left alone.
+// Parse returns the first JSON value in body. Text after it is left alone. Of
+// several entries of an object with one key the last counts. The Node reads
+// from body, which must not change any more; texts and keys are copies.
 // The error wraps ErrMalformed and shows at most one character of the body.
 func Parse(body []byte) (Node, error) {
 	if len(body) > MaxBytes {
 		return Node{}, fmt.Errorf("parse reply: %w: %d bytes are more than %d", ErrMalformed, len(body), MaxBytes)
 	}
-	if depth(body) > MaxDepth {
-		return Node{}, fmt.Errorf("parse reply: %w: nested deeper than %d", ErrMalformed, MaxDepth)
-	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
+	d, err := parse(body)
+	if err != nil {
 		return Node{}, fmt.Errorf("parse reply: %w: %v", ErrMalformed, err) //nolint:errorlint // the cause is for people only
 	}
-	return Node{v}, nil
-}
-
-// depth returns how deep body is nested at most, so that the decoder is never
-// given what would make it recurse without end.
-func depth(body []byte) (deepest int) {
-	now, quoted, escaped := 0, false, false
-	for _, c := range body {
-		switch {
-		case escaped:
-			escaped = false
-		case quoted && c == '\\':
-			escaped = true
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			now++
-			deepest = max(deepest, now)
-		case c == '}' || c == ']':
-			now--
-			if now <= 0 {
-				return deepest
-			}
-		}
-	}
-	return deepest
+	return d.node(0), nil
 }
 
 // Get follows path down from n: a key in an object, a decimal index in a
@@ -99,14 +79,16 @@ func depth(body []byte) (deepest int) {
 func (n Node) Get(path ...string) Node {
 	for _, key := range path {
 		switch v := n.v.(type) {
+		case *document:
+			n = v.get(n.at, key)
 		case map[string]any:
-			n = Node{v[key]}
+			n = Node{v: v[key]}
 		case []any:
 			i, err := strconv.Atoi(key)
 			if err != nil || i < 0 || i >= len(v) {
 				return Node{}
 			}
-			n = Node{v[i]}
+			n = Node{v: v[i]}
 		default:
 			return Node{}
 		}
@@ -119,19 +101,31 @@ func (n Node) Exists() bool { return n.v != nil }
 
 // IsObject says whether n is an object.
 func (n Node) IsObject() bool {
-	_, ok := n.v.(map[string]any)
-	return ok
+	switch v := n.v.(type) {
+	case *document:
+		return v.isObject(n.at)
+	case map[string]any:
+		return true
+	}
+	return false
 }
 
 // IsList says whether n is a list.
 func (n Node) IsList() bool {
-	_, ok := n.v.([]any)
-	return ok
+	switch v := n.v.(type) {
+	case *document:
+		return !v.isObject(n.at)
+	case []any:
+		return true
+	}
+	return false
 }
 
 // Len is the number of entries of an object or a list, and zero otherwise.
 func (n Node) Len() int {
 	switch v := n.v.(type) {
+	case *document:
+		return v.len(n.at)
 	case map[string]any:
 		return len(v)
 	case []any:
@@ -144,13 +138,15 @@ func (n Node) Len() int {
 // a list in its order with the index as key.
 func (n Node) Each(f func(key string, n Node)) {
 	switch v := n.v.(type) {
+	case *document:
+		v.each(n.at, f)
 	case map[string]any:
 		for _, key := range slices.Sorted(maps.Keys(v)) {
-			f(key, Node{v[key]})
+			f(key, Node{v: v[key]})
 		}
 	case []any:
 		for i, e := range v {
-			f(strconv.Itoa(i), Node{e})
+			f(strconv.Itoa(i), Node{v: e})
 		}
 	}
 }

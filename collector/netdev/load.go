@@ -97,17 +97,17 @@ func (l *Load) carried(line []string) ([]carriage, error) {
 		}
 		received, err := strconv.ParseUint(string(f[0]), 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s received: %w", line[i], err)
+			return nil, fmt.Errorf("bytes received, in net/dev: %w", err)
 		}
 		sent, err := strconv.ParseUint(string(f[8]), 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("%s sent: %w", line[i], err)
+			return nil, fmt.Errorf("bytes sent, in net/dev: %w", err)
 		}
 		all[i] = carriage{received, sent}
 		found++
 	}
 	if found != len(line) {
-		return nil, fmt.Errorf("%d of the interfaces %q in net/dev", found, line)
+		return nil, fmt.Errorf("%d of %d interfaces with a default route in net/dev", found, len(line))
 	}
 	return all, nil
 }

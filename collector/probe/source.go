@@ -102,13 +102,13 @@ func (s *Source) Collect(ctx context.Context, b *sample.Batch) error {
 		conn, m, err = s.dial(ctx, s.use, s.config, s.id)
 	}
 	if err != nil {
-		return fmt.Errorf("probe reflector: %w", err)
+		return fmt.Errorf("probe reflector: %w", cause(err))
 	}
 	defer conn.Close()
 	k := s.use
 	r := round{config: s.config, method: m, conn: conn}
 	if err := r.run(ctx); err != nil {
-		return fmt.Errorf("probe reflector: %w", err)
+		return fmt.Errorf("probe reflector: %w", cause(err))
 	}
 	res := r.result()
 	s.totals[k].sent += res.sent
@@ -116,7 +116,7 @@ func (s *Source) Collect(ctx context.Context, b *sample.Batch) error {
 	s.count(b, k)
 	if res.sent == 0 {
 		// Nothing of this says whether the reflector is there.
-		return fmt.Errorf("probe reflector: %w", r.sendErr)
+		return fmt.Errorf("probe reflector: %w", cause(r.sendErr))
 	}
 	s.learn(res)
 	if res.received > 0 {

@@ -25,7 +25,7 @@ func TestNoErrorHoldsAnAddress(t *testing.T) {
 			t.Errorf("cause(%v) = %v lost its kind", err, got)
 		}
 	}
-	if plain := errors.New("no answer"); cause(plain) != plain {
+	if plain := errors.New("no answer"); !errors.Is(cause(plain), plain) {
 		t.Error("an error without an address is changed")
 	}
 }

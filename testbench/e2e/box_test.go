@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -27,11 +28,16 @@ func TestEachBoxIsMeasuredByItsOwnInterfaces(t *testing.T) {
 		model string
 		want  []catalogue.ID
 	}{
-		{"livebox4", append(dsl, air...)},
-		{"livebox5", append(pon, air...)},
-		{"livebox7", append(pon, air...)},
-		{"liveboxS", append(pon, air...)},
+		{"livebox3", append(slices.Clone(dsl), catalogue.RadioChannel, catalogue.RadioStations, catalogue.StationSignal)},
+		{"livebox4", append(slices.Clone(dsl), air...)},
+		{"livebox4-sfp", append([]catalogue.ID{catalogue.OpticRxPower, catalogue.WANStatus}, air...)},
+		{"livebox5", append(slices.Clone(pon), air...)},
+		{"livebox6", append(slices.Clone(pon), air...)},
+		{"livebox7", append(slices.Clone(pon), air...)},
+		{"liveboxW7", append(slices.Clone(pon), air...)},
+		{"liveboxS", append(slices.Clone(pon), air...)},
 		{"openwrt", append([]catalogue.ID{catalogue.LineDownRate, catalogue.LineDownMargin, catalogue.WANStatus}, air...)},
+		{"openwrt-sfp", append([]catalogue.ID{catalogue.WANStatus}, air...)},
 		{"prplos", air},
 	} {
 		t.Run(tt.model, func(t *testing.T) {
@@ -51,7 +57,7 @@ func TestEachBoxIsMeasuredByItsOwnInterfaces(t *testing.T) {
 			s := b.await(t, "clean stop", func(now cem.BoxState) bool { return now.Status.GetCleanStop() })
 			once(t, s)
 			var text strings.Builder
-			text.WriteString(protojson.Format(s.Status) + b.log.String())
+			fmt.Fprintf(&text, "%s %s %+v", protojson.Format(s.Status), b.log, s.Events)
 			for _, v := range s.Values {
 				text.WriteString(" " + v.Instance)
 			}

@@ -76,6 +76,7 @@ func (p *Port) Lead(t *testing.T) {
 // Receive has the port receive the frame again and again, with such a pause,
 // until ctx is done. The channel is closed then.
 func (p *Port) Receive(ctx context.Context, t *testing.T, frame []byte, pause time.Duration) <-chan struct{} {
+	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -48,6 +48,16 @@ func (a *Agent) notice(s sample.Sign) {
 	}
 }
 
+// lostSigns returns how many signs found no room in this run: between watchers
+// and the agent, or on the way to the flash.
+func (a *Agent) lostSigns() uint64 {
+	n := a.signsLost.Load()
+	for _, w := range a.watchers.Stats() {
+		n += w.Lost
+	}
+	return n
+}
+
 // gather makes the first event of the run, for which the box is asked until run
 // is done, then events of signs until ctx is done, and of what is open then.
 func (a *Agent) gather(ctx, run context.Context) {

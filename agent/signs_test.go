@@ -289,3 +289,20 @@ func TestWhatAWatcherTellsBecomesAnEvent(t *testing.T) {
 		t.Error("the watcher is not among the sources of the status")
 	}
 }
+
+func TestSignsForWhichThereIsNoRoomAreToldInTheHealth(t *testing.T) {
+	tr := newTrial(t, "essential")
+	flooded := false
+	a := tr.run(t, func(a *Agent) bool {
+		if !flooded {
+			flooded = true
+			for range 100 * pendingSigns {
+				a.notice(sample.Sign{At: a.clock.Mono(), Kind: sample.BrownOut, Instance: "in1"})
+			}
+		}
+		return slices.ContainsFunc(a.Snapshot().Health, func(h SnapshotHealth) bool { return h.Code == wire.HealthSignsLost })
+	})
+	if a.Snapshot().Counters.SignsLost == 0 {
+		t.Error("no sign is counted as lost")
+	}
+}

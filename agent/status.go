@@ -134,7 +134,7 @@ func (a *Agent) counters() SnapshotCounters {
 	b := a.store.Stats()
 	c := SnapshotCounters{
 		Readings:            a.readings.Load(),
-		SignsLost:           a.signsLost.Load(),
+		SignsLost:           a.lostSigns(),
 		Reports:             b.Appended,
 		Acknowledged:        b.Acked,
 		AcknowledgedWindows: a.windowsAcked.Load(),

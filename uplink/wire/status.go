@@ -77,6 +77,7 @@ const (
 	HealthAckRefused       = "ack_refused"
 	HealthNotEncrypted     = "not_encrypted"
 	HealthConfiguration    = "configuration_unknown_keys"
+	HealthSignsLost        = "signs_lost"
 )
 
 // Counters count since the run began; the last two are levels.

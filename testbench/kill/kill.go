@@ -30,7 +30,7 @@ const (
 	// lasting is how much longer one in eight lives, so that it has windows on
 	// flash too.
 	lasting = 2500 * time.Millisecond
-	// patience bounds the wait for everything to arrive.
+	// patience bounds the wait for everything to arrive, where Config does not.
 	patience = 2 * time.Minute
 )
 
@@ -43,6 +43,11 @@ type Config struct {
 	// Kills of the agent in all, Together how many boxes at the same time.
 	Kills, Together int
 	Seed            uint64
+	// Meanwhile is called with the directory of a box's state while its agent
+	// is dead; nil for nothing.
+	Meanwhile func(state string) error
+	// Patience bounds the wait for everything to arrive in the end; 0: 2 min.
+	Patience time.Duration
 	// Log gets a line for each box; nil for none.
 	Log func(format string, a ...any)
 }
@@ -83,6 +88,9 @@ func (r *Result) add(o Result) {
 func Run(ctx context.Context, cfg Config) (all Result, err error) {
 	if cfg.Log == nil {
 		cfg.Log = func(string, ...any) {}
+	}
+	if cfg.Patience == 0 {
+		cfg.Patience = patience
 	}
 	var mu sync.Mutex // guards all and err
 	var boxes sync.WaitGroup
@@ -126,19 +134,27 @@ func oneBox(ctx context.Context, cfg Config, n, kills int) (Result, error) {
 		return Result{}, err
 	}
 	for range kills {
-		if err := v.killOnce(ctx); err != nil {
+		err := v.killOnce(ctx)
+		if err == nil && cfg.Meanwhile != nil {
+			err = cfg.Meanwhile(v.state())
+		}
+		if err != nil {
 			return Result{}, errors.Join(err, v.killOperator())
 		}
 	}
 	if err := v.killOperator(); err != nil {
 		return Result{}, err
 	}
-	return v.Result, v.settle(ctx)
+	err := v.settle(ctx, cfg.Patience)
+	return v.Result, err
 }
+
+func (v *victim) state() string       { return filepath.Join(v.agent.Dir, "state") }
+func (v *victim) operatorDir() string { return filepath.Join(v.dir, "operator") }
 
 // prepare makes certificates and configuration.
 func (v *victim) prepare(binary string) error {
-	ca, err := pki.Open(filepath.Join(v.dir, "operator", "pki"))
+	ca, err := pki.Open(filepath.Join(v.operatorDir(), "pki"))
 	if err != nil {
 		return err
 	}
@@ -178,7 +194,7 @@ func (v *victim) killOnce(ctx context.Context) error {
 	if err == nil {
 		switch {
 		case v.operator == nil && v.rnd.IntN(2) == 0:
-			v.operator, err = startOperator(ctx, filepath.Join(v.dir, "operator"), v.listen)
+			v.operator, err = startOperator(ctx, v.operatorDir(), v.listen)
 		case v.operator != nil && v.rnd.IntN(4) == 0:
 			err = v.killOperator()
 		}
@@ -220,12 +236,11 @@ func (v *victim) killOperator() error {
 // note remembers what is on flash. A copy is read: the store stays as the kill
 // left it.
 func (v *victim) note() error {
-	state := filepath.Join(v.agent.Dir, "state")
-	if _, err := os.Stat(state); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(v.state()); errors.Is(err, os.ErrNotExist) {
 		return nil // killed before it had made that
 	}
 	dir := filepath.Join(v.dir, "copy")
-	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(state))); err != nil {
+	if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(v.state()))); err != nil {
 		return err
 	}
 	s := buffer.Open(buffer.DefaultConfig(), buffer.Options{Dir: dir, Now: func() time.Duration { return 0 }})
@@ -249,8 +264,8 @@ func (v *victim) note() error {
 }
 
 // settle lets everything arrive and asks the CEM.
-func (v *victim) settle(ctx context.Context) (err error) {
-	l, err := lab.Start(config(filepath.Join(v.dir, "operator"), v.listen))
+func (v *victim) settle(ctx context.Context, patience time.Duration) (err error) {
+	l, err := lab.Start(config(v.operatorDir(), v.listen))
 	if err != nil {
 		return err
 	}
@@ -286,7 +301,7 @@ func (v *victim) settle(ctx context.Context) (err error) {
 	}
 	s, _ := l.CEM.Box(box)
 	v.count(s)
-	held, err := buffer.Inspect(filepath.Join(v.agent.Dir, "state"))
+	held, err := buffer.Inspect(v.state())
 	v.FlashBytes = held.FlashTotal
 	return err
 }

@@ -29,7 +29,7 @@ SOAK ?= 1h
 # ARGS are passed to the program behind a target: make budget ARGS=--json
 ARGS ?=
 
-.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak brokers brokers-table faults faults-long fuzz bench clean FORCE
+.PHONY: help run test lint fmt cross budget budget-json wire detectors flash storm soak brokers brokers-table faults faults-table faults-long fuzz bench clean FORCE
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -72,6 +72,9 @@ brokers-table: ## the same, and write testbench/BROKERS.md
 
 faults: ## what power, flash, networks and operators do to the agent, and what that costs (minutes; as root)
 	@$(GO) run ./testbench/cmd/testbench faults $(ARGS)
+
+faults-table: ## the same, and write testbench/FAULTS.md
+	@$(GO) run ./testbench/cmd/testbench faults --write $(ARGS)
 
 faults-long: ## the same with 2 000 kills and every cut of more workloads (hours)
 	@$(GO) run ./testbench/cmd/testbench faults --long $(ARGS)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"livebox-agent/testbench/table"
@@ -15,6 +16,8 @@ import (
 
 // A Row is one kind of fault.
 type Row struct {
+	// Trial is the name of the trial that made it; Run fills it in.
+	Trial string `json:"trial"`
 	// Fault says what was done.
 	Fault string `json:"fault"`
 	// Trials is how often.
@@ -66,6 +69,9 @@ func Run(ctx context.Context, trials []Trial, lab Lab) (rows []Row, err error) {
 		}
 		lab.Log("%s", t.Name)
 		got, terr := t.Run(ctx, lab)
+		for i := range got {
+			got[i].Trial = t.Name
+		}
 		rows = append(rows, got...)
 		if terr != nil {
 			err = errors.Join(err, fmt.Errorf("%s: %w", t.Name, terr))
@@ -79,29 +85,59 @@ func Run(ctx context.Context, trials []Trial, lab Lab) (rows []Row, err error) {
 	return rows, err
 }
 
+// header is over the columns of cells.
+var header = []string{"trial", "fault", "trials", "lost", "duplicated", "recovered in", "flash bytes", "and"}
+
+// cells are a row as people read it.
+func (r Row) cells() []string {
+	recovered, flash := "at once", "-"
+	if r.Recovered > 0 {
+		recovered = r.Recovered.Round(time.Millisecond).String()
+	}
+	if r.Recovered > time.Minute {
+		recovered = r.Recovered.Round(time.Second).String()
+	}
+	if r.Virtual && r.Recovered > 0 {
+		recovered += " (simulated)"
+	}
+	if r.FlashBytes > 0 {
+		flash = table.Group(uint64(r.FlashBytes))
+	}
+	return []string{
+		r.Trial, r.Fault, table.Group(uint64(r.Trials)), table.Group(uint64(r.Lost)), table.Group(uint64(r.Duplicated)), recovered, flash, r.Note,
+	}
+}
+
 // Print writes the table for a person.
 func Print(w io.Writer, rows []Row) error {
-	lines := [][]string{{"FAULT", "TRIALS", "LOST", "DUPLICATED", "RECOVERED IN", "FLASH BYTES", "NOTE"}}
-	for _, r := range rows {
-		recovered, flash := "at once", "-"
-		if r.Recovered > 0 {
-			recovered = r.Recovered.Round(time.Millisecond).String()
-		}
-		if r.Recovered > time.Minute {
-			recovered = r.Recovered.Round(time.Second).String()
-		}
-		if r.Virtual && r.Recovered > 0 {
-			recovered += " (simulated)"
-		}
-		if r.FlashBytes > 0 {
-			flash = table.Group(uint64(r.FlashBytes))
-		}
-		lines = append(lines, []string{
-			r.Fault, table.Group(uint64(r.Trials)), table.Group(uint64(r.Lost)), table.Group(uint64(r.Duplicated)), recovered, flash, r.Note,
-		})
+	lines := [][]string{make([]string, len(header))}
+	for i, name := range header {
+		lines[0][i] = strings.ToUpper(name)
 	}
-	for _, line := range table.Align(lines, map[int]bool{1: true, 2: true, 3: true, 4: true, 5: true}) {
+	for _, r := range rows {
+		lines = append(lines, r.cells())
+	}
+	for _, line := range table.Align(lines, map[int]bool{2: true, 3: true, 4: true, 5: true, 6: true}) {
 		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PrintMarkdown writes the table for a page.
+func PrintMarkdown(w io.Writer, rows []Row) error {
+	cell := strings.NewReplacer("|", `\|`, "\n", " ")
+	lines := [][]string{header, {"---", "---", "--:", "--:", "--:", "--:", "--:", "---"}}
+	for _, r := range rows {
+		lines = append(lines, r.cells())
+	}
+	for _, line := range lines {
+		text := "|"
+		for _, c := range line {
+			text += " " + cell.Replace(c) + " |"
+		}
+		if _, err := fmt.Fprintln(w, text); err != nil {
 			return err
 		}
 	}

@@ -21,7 +21,7 @@ func TestTrialThatFailsDoesNotKeepTheOthers(t *testing.T) {
 	rows, err := Run(t.Context(), []Trial{
 		trial("a", broken, Row{Fault: "half"}), trial("b", nil, Row{Fault: "whole", Trials: 3}),
 	}, quiet())
-	if len(rows) != 2 || rows[1].Trials != 3 {
+	if len(rows) != 2 || rows[0].Trial != "a" || rows[1].Trials != 3 {
 		t.Errorf("rows %+v; want those of both", rows)
 	}
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "a: ") || errors.Is(err, ErrBroken) {
@@ -44,17 +44,21 @@ func TestWhatIsLostOrDuplicatedIsAnError(t *testing.T) {
 
 func TestTableHasWhatTheRowsHave(t *testing.T) {
 	rows := []Row{
-		{Fault: "power cut", Trials: 12345, FlashBytes: 4000000, Note: "each operation"},
+		{Trial: "cuts", Fault: "power cut", Trials: 12345, FlashBytes: 4000000, Note: "each operation"},
 		{Fault: "flash full", Trials: 2, Lost: 7, Duplicated: 8, Recovered: 10 * time.Minute, Virtual: true},
 	}
-	var text, js strings.Builder
-	if err := errors.Join(Print(&text, rows), PrintJSON(&js, rows)); err != nil {
+	var text, page, js strings.Builder
+	if err := errors.Join(Print(&text, rows), PrintMarkdown(&page, rows), PrintJSON(&js, rows)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"FAULT", "12,345", "4,000,000", "each operation", "at once", "10m0s (simulated)"} {
+	for _, want := range []string{"FAULT", "cuts", "12,345", "4,000,000", "each operation", "at once", "10m0s (simulated)"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("table\n%s\nlacks %q", text.String(), want)
 		}
+	}
+	lines := strings.Split(page.String(), "\n")
+	if want := "| cuts | power cut | 12,345 | 0 | 0 | at once | 4,000,000 | each operation |"; len(lines) != 5 || lines[2] != want {
+		t.Errorf("page\n%s\nwants the row %s", page.String(), want)
 	}
 	var again []Row
 	if err := json.Unmarshal([]byte(js.String()), &again); err != nil || !reflect.DeepEqual(again, rows) {

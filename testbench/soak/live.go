@@ -29,6 +29,8 @@ const (
 	away      = time.Minute
 	ackEvery  = 5 * time.Second
 	perSample = 15 * time.Second
+	// perLine samples have one told.
+	perLine = 20
 	box       = "soak-box"
 )
 
@@ -149,6 +151,9 @@ func (l Live) Run(ctx context.Context) (err error) {
 				return err
 			}
 			samples = append(samples, s)
+			if len(samples)%perLine == 0 {
+				fmt.Fprintf(l.Out, "%v of %v: %v\n", s.At.Round(time.Second), l.For, s)
+			}
 		}
 	}
 	closed = true

@@ -31,7 +31,7 @@ func TestLiveRunIsSampledAndJudged(t *testing.T) {
 	if err != nil && !strings.HasPrefix(err.Error(), "not flat: ") {
 		t.Error(err)
 	}
-	for _, want := range []string{"goroutines", "resident", "the operator was away"} {
+	for _, want := range []string{"goroutines", "resident", "the operator was away", "of 12s: heap "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output has no %q", want)
 		}

@@ -22,6 +22,12 @@ type Sample struct {
 	Store      int64         `json:"store"`     // bytes of the files in the state directory
 }
 
+func (s Sample) String() string {
+	const kB = 1000
+	return fmt.Sprintf("heap %d kB, %d goroutines, %d files, resident %d kB, anonymous %d kB, state directory %d kB",
+		s.Heap/kB, s.Goroutines, s.Files, s.Resident/kB, s.Anonymous/kB, s.Store/kB)
+}
+
 // Take samples this process and the state directory.
 func Take(at time.Duration, stateDir string) (Sample, error) {
 	// The second collection frees what finalizers of the first let go.

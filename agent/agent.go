@@ -139,12 +139,10 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 	if box == nil {
 		box = ThisBox
 	}
-	b := box(Env{
-		Log: a.log, Hasten: func(names ...string) { a.set.Hasten(names...) },
-		StateDir: cfg.Box.StateDir, Pseudonym: a.pseudonym, Sysbus: cfg.Sysbus, Ubus: cfg.Ubus.Socket,
-		Ports: cfg.Surge.Ports, Protection: cfg.Surge.Protection, Probe: cfg.Probe, Since: a.heardSince(),
-	})
-	return a, a.ask(b)
+	e := environment(cfg)
+	e.Log, e.Hasten = a.log, func(names ...string) { a.set.Hasten(names...) }
+	e.Pseudonym, e.Since = a.pseudonym, a.heardSince()
+	return a, a.ask(box(e))
 }
 
 // ask makes the set of sources and the watchers of a box.

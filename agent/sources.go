@@ -62,6 +62,14 @@ type Env struct {
 	Sys, Dev string
 }
 
+// environment is what a configuration says of the box.
+func environment(c config.Config) Env {
+	return Env{
+		StateDir: c.Box.StateDir, Sysbus: c.Sysbus, Ubus: c.Ubus.Socket,
+		Ports: c.Surge.Ports, Protection: c.Surge.Protection, Probe: c.Probe,
+	}
+}
+
 // Sources returns every source that the agent knows.
 func Sources(e Env) []collector.Source { return ThisBox(e).Sources }
 
@@ -169,13 +177,9 @@ type paced interface{ Interval() time.Duration }
 // says of the others why not. Stations have pseudonyms that no one can repeat.
 func SampleOnce(ctx context.Context, granted consent.Set, cfg config.Config) ([]collector.Outcome, error) {
 	keys := consent.NewKeys(granted)
-	set, err := collector.NewSet(collector.Options{Now: clock.Mono, Granted: granted.Has}, Sources(Env{
-		StateDir:  cfg.Box.StateDir,
-		Pseudonym: func(mac [6]byte) string { return keys.Pseudonym(catalogue.Personalised, mac) },
-		Sysbus:    cfg.Sysbus,
-		Ubus:      cfg.Ubus.Socket,
-		Probe:     cfg.Probe,
-	})...)
+	e := environment(cfg)
+	e.Pseudonym = func(mac [6]byte) string { return keys.Pseudonym(catalogue.Personalised, mac) }
+	set, err := collector.NewSet(collector.Options{Now: clock.Mono, Granted: granted.Has}, Sources(e)...)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -73,6 +74,17 @@ func TestEachBoxIsMeasuredByItsOwnInterfaces(t *testing.T) {
 // on puts the agent on an emulated box with stations around it.
 func (b *bench) on(t *testing.T, model string) *emulated.Box {
 	t.Helper()
+	home, where := emulate(t, b.dir, model)
+	for key, value := range where {
+		b.agent.Set[key] = `"` + value + `"`
+	}
+	return home
+}
+
+// emulate runs an emulated box, and returns it and where it is as keys of the
+// configuration.
+func emulate(t *testing.T, dir, model string) (*emulated.Box, map[string]string) {
+	t.Helper()
 	home, err := emulated.New(emulated.Config{Model: model, Seed: 1, Stations: 5, Password: "secret12"})
 	if err != nil {
 		t.Fatal(err)
@@ -80,22 +92,45 @@ func (b *bench) on(t *testing.T, model string) *emulated.Box {
 	if strings.HasPrefix(model, "livebox") {
 		srv := httptest.NewServer(home.Handler())
 		t.Cleanup(srv.Close)
-		password := filepath.Join(b.dir, "password")
+		password := filepath.Join(dir, "password")
 		if err := os.WriteFile(password, []byte("secret12\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		b.agent.Set["sysbus.url"] = `"` + srv.URL + `"`
-		b.agent.Set["sysbus.password_file"] = `"` + password + `"`
-		return home
+		return home, map[string]string{"sysbus.url": srv.URL, "sysbus.password_file": password}
 	}
-	socket := filepath.Join(b.dir, "ubus.sock")
+	socket := filepath.Join(dir, "ubus.sock")
 	bus, err := home.ServeUbus(socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { bus.Close() })
-	b.agent.Set["ubus.socket"] = `"` + socket + `"`
-	return home
+	return home, map[string]string{"ubus.socket": socket}
+}
+
+// A person asks an emulated box by the command line, without a configuration.
+func TestSampleAsksTheBoxThatItIsTold(t *testing.T) {
+	t.Parallel()
+	name, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for model, want := range map[string]string{"livebox5": "Optical.Interface", "openwrt": "DSL.Line"} {
+		_, where := emulate(t, t.TempDir(), model)
+		args := []string{"sample", "--grant", "all"}
+		for key, flag := range map[string]string{"sysbus.url": "--sysbus", "sysbus.password_file": "--sysbus-password", "ubus.socket": "--ubus"} {
+			if where[key] != "" {
+				args = append(args, flag, where[key])
+			}
+		}
+		out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("livebox-agent %q: %v; want readings of %s in\n%s", args, err, want, out)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), name, "sample", "--sysbus", "ftp://box").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `--sysbus: url: scheme "ftp" is not http`) {
+		t.Errorf("a box that cannot be asked: %v, %s", err, out)
+	}
 }
 
 // A Livebox tells that its connection changed: it is asked then, not in an hour.

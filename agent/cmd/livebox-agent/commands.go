@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,7 +31,8 @@ interrupt; then store what is left and end. Sampling goes on whatever happens to
 the network, the backend or the store.`
 	longSample = `Ask every source of this box once, show what it gives, and say of the others
 why they give nothing. Nothing is sent or stored. Only sources whose purpose is
-granted are asked: by the configuration, or by --grant in a laboratory.`
+granted are asked: by the configuration, or by --grant in a laboratory. --sysbus
+and --ubus ask another box than this, such as an emulated one.`
 	longCheck = `Read the configuration and the certificates that it names, and report every
 problem in them, each with its key. Exit status 0 means that the configuration has
 no error. Notes say what the agent starts without, but what may keep it from its
@@ -130,12 +132,21 @@ func cmdSample(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 	asJSON := fs.Bool("json", false, "print JSON")
 	file := fs.String("config", defaultConfig, "configuration `file` that says what is granted; without the file, essential is")
 	grant := fs.String("grant", "", "`purposes` to grant in place of the configuration's, separated by commas, or \"all\"")
+	url := fs.String("sysbus", "", "`URL` of a Livebox's web service, in place of the configuration's")
+	password := fs.String("sysbus-password", "", "`file` with the password of its user, in place of the configuration's")
+	bus := fs.String("ubus", "", "`socket` of OpenWrt's bus, in place of the configuration's")
 	if err := parse(fs, args); err != nil {
 		return err
 	}
 	granted, cfg, err := grants(e, *grant, *file)
 	if err != nil {
 		return err
+	}
+	cfg.Sysbus.URL = cmp.Or(*url, cfg.Sysbus.URL)
+	cfg.Sysbus.PasswordFile = cmp.Or(*password, cfg.Sysbus.PasswordFile)
+	cfg.Ubus.Socket = cmp.Or(*bus, cfg.Ubus.Socket)
+	if err := cfg.Sysbus.Validate(); err != nil {
+		return fmt.Errorf("--sysbus: %w", err)
 	}
 	outcomes, err := agent.SampleOnce(ctx, granted, cfg)
 	if err != nil {

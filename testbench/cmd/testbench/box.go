@@ -33,8 +33,13 @@ of that reply:
     -d '{"service":"NeMo.Intf.lan","method":"getMIBs",
       "parameters":{"mibs":"base wlanradio wlanvap"}}'
 
-NMC.getWANStatus and DeviceInfo.get need no login. Lines on the standard input
-drive the box:
+NMC.getWANStatus and DeviceInfo.get need no login. The agent asks it by
+
+  (umask 077; echo Emulated > /tmp/password)
+  livebox-agent sample --grant all --sysbus http://127.0.0.1:8081 \
+    --sysbus-password /tmp/password
+
+and a router by --ubus PATH. Lines on the standard input drive the box:
 
 ` + box.Commands
 

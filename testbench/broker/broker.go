@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"time"
 
+	"livebox-agent/testbench/freeport"
+
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -74,7 +76,10 @@ type Broker struct {
 // are there.
 func Start(cfg Config) (*Broker, error) {
 	if cfg.Listen == "" {
-		cfg.Listen = "127.0.0.1:0"
+		var err error
+		if cfg.Listen, err = freeport.Address(); err != nil {
+			return nil, err
+		}
 	}
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = 1 << 30

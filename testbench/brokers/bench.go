@@ -12,6 +12,7 @@ import (
 
 	"livebox-agent/testbench/cem"
 	"livebox-agent/testbench/courier"
+	"livebox-agent/testbench/freeport"
 	"livebox-agent/testbench/mqttbox"
 	"livebox-agent/testbench/pki"
 	"livebox-agent/uplink/wire"
@@ -51,7 +52,7 @@ func newBench(ctx context.Context, o Options, kind Kind) (*bench, error) {
 	if err := os.MkdirAll(b.dir, 0o700); err != nil {
 		return nil, err
 	}
-	addr, err := FreeAddress()
+	addr, err := freeport.Address()
 	if err != nil {
 		return nil, err
 	}

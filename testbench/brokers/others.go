@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"livebox-agent/testbench/broker"
+	"livebox-agent/testbench/freeport"
 )
 
 // mosquitto writes the shipped files with this broker's paths and port.
@@ -76,7 +77,7 @@ func rabbit(cfg Config, f files) (server, mapper *exec.Cmd, err error) {
 	}
 	var ports [2]string
 	for i := range ports {
-		addr, err := FreeAddress()
+		addr, err := freeport.Address()
 		if err != nil {
 			return nil, nil, err
 		}

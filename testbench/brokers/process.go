@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -215,13 +214,4 @@ func (p *Process) end(c *exec.Cmd) error {
 		return fmt.Errorf("%s ended by itself", filepath.Base(c.Path))
 	}
 	return nil
-}
-
-// FreeAddress returns an address of the loopback that nobody listens on.
-func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"livebox-agent/agent"
 	"livebox-agent/testbench/cem"
+	"livebox-agent/testbench/freeport"
 	"livebox-agent/testbench/lab"
 	"livebox-agent/testbench/pki"
 	"livebox-agent/testbench/process"
@@ -66,7 +66,11 @@ func newBench(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{dir: t.TempDir(), listen: freeAddress(t), log: &logBuffer{}}
+	listen, err := freeport.Address()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{dir: t.TempDir(), listen: listen, log: &logBuffer{}}
 	ca, err := pki.Open(filepath.Join(b.dir, "pki"))
 	if err != nil {
 		t.Fatal(err)
@@ -86,17 +90,6 @@ func newBench(t *testing.T) *bench {
 		}
 	})
 	return b
-}
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // operatorUp starts broker and CEM, or starts them again.

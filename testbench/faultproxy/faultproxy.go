@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"livebox-agent/testbench/freeport"
 )
 
 // handshakeWithin bounds the handshakes of a proxy that ends TLS.
@@ -130,11 +132,14 @@ func Start(cfg Config) (*Proxy, error) {
 	}
 	p := &Proxy{cfg: cfg, ln: cfg.Listener, server: cfg.Server, conns: make(map[*conn]struct{})}
 	if p.ln == nil {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		// The proxy closes its port and opens it again.
+		address, err := freeport.Address()
 		if err != nil {
 			return nil, err
 		}
-		p.ln = ln
+		if p.ln, err = net.Listen("tcp", address); err != nil {
+			return nil, err
+		}
 	}
 	p.addr = p.ln.Addr().String()
 	p.accept(p.ln)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -13,6 +12,7 @@ import (
 
 	"livebox-agent/buffer"
 	"livebox-agent/testbench/cem"
+	"livebox-agent/testbench/freeport"
 	"livebox-agent/testbench/lab"
 	"livebox-agent/testbench/pki"
 	"livebox-agent/testbench/process"
@@ -162,11 +162,9 @@ func (v *victim) prepare(binary string) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	if v.listen, err = freeport.Address(); err != nil {
 		return err
 	}
-	v.listen = l.Addr().String()
 	v.agent = process.Config{
 		Binary: binary, Dir: filepath.Join(v.dir, "agent"), Broker: "tls://" + v.listen, CAFile: ca.CAFile(), Box: pair,
 		Window: time.Second, SpillAfter: time.Second, Every: 200 * time.Millisecond,
@@ -175,7 +173,7 @@ func (v *victim) prepare(binary string) error {
 			"buffer.flash_daily_bytes": "1000000000",
 		},
 	}
-	return l.Close()
+	return nil
 }
 
 // killOnce lets the agent live for a moment. Every few lives the operator dies

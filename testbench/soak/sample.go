@@ -22,6 +22,7 @@ type Sample struct {
 	Store      int64         `json:"store"`     // bytes of the files in the state directory
 }
 
+// String is what a Sample holds, for a line of progress.
 func (s Sample) String() string {
 	const kB = 1000
 	return fmt.Sprintf("heap %d kB, %d goroutines, %d files, resident %d kB, anonymous %d kB, state directory %d kB",

@@ -12,6 +12,7 @@ import (
 
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/collector/platform/tree"
 	"livebox-agent/collector/sample"
 )
@@ -185,6 +186,34 @@ func TestCallThatTheBoxDoesNotHaveIsLeftOutForAWhile(t *testing.T) {
 		if n := x.asked["NeMo.Intf.dsl0 getDSLStats"]; n != 2 {
 			t.Errorf("asked %d times in %d rounds; want 2", n, retryRounds+2)
 		}
+	}
+}
+
+// The modem of a Livebox on fibre has no line and fails to count its errors.
+func TestFaultOfALineThatIsDownIsNoFailure(t *testing.T) {
+	x := livebox4()
+	fault := &sysbus.FaultError{Code: 196639, Description: "Function execution failed"}
+	x.errs["NeMo.Intf.dsl0 getDSLStats"], x.errs["NeMo.Intf.dsl0 getDSLLineStats"] = fault, fault
+	s := New(Config{Sysbus: x})
+	if _, err := collect(t, s); !errors.Is(err, fault) || errors.Is(err, collector.ErrNoData) {
+		t.Errorf("of a line that is up: %v; want the fault", err)
+	}
+	up := x.replies["NeMo.Intf.data getMIBs"]
+	x.replies["NeMo.Intf.data getMIBs"] = dsl0(t, map[string]string{"LinkStatus": `"NoSignal"`})
+	for range 2 {
+		got, err := collect(t, s)
+		if !errors.Is(err, collector.ErrNoData) || !errors.Is(err, fault) || got[catalogue.LineStatus] != statusNoSignal {
+			t.Errorf("of a line that is down: %v, %v; want its status, and no data with the reason", got, err)
+		}
+	}
+	x.errs["NeMo.Intf.dsl0 getDSLStats"] = errFault
+	if _, err := collect(t, s); errors.Is(err, collector.ErrNoData) || !errors.Is(err, errFault) {
+		t.Errorf("box that cannot be asked: %v; want that", err)
+	}
+	x.replies["NeMo.Intf.data getMIBs"] = up
+	delete(x.errs, "NeMo.Intf.dsl0 getDSLStats")
+	if got, _ := collect(t, s); got[catalogue.LineDownFEC] == 0 {
+		t.Errorf("line that came: %v; want its counters at once", got)
 	}
 }
 

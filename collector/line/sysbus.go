@@ -9,6 +9,7 @@ import (
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/platform"
+	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/collector/platform/tree"
 	"livebox-agent/collector/sample"
 )
@@ -51,6 +52,7 @@ func (s *Source) askSysbus(ctx context.Context, b *sample.Batch) error {
 	s.raw.Reset(b.At)
 	failure := decodeMIB(n, &s.raw)
 	lines := linesOf(&s.raw)
+	silent := silentLines(&s.raw)
 	s.deliver("mib", b)
 	var missing error
 	for _, line := range lines {
@@ -62,6 +64,10 @@ func (s *Source) askSysbus(ctx context.Context, b *sample.Batch) error {
 			switch {
 			case absent(err):
 				missing = err
+			case silent[line] && refusedByModem(err):
+				// A Livebox 4 on fibre. It is asked again each round: a line may
+				// come.
+				missing = fmt.Errorf("%w while the line is down: %w", collector.ErrNoData, err)
 			case err != nil:
 				failure = errors.Join(failure, err)
 			}
@@ -110,6 +116,24 @@ func linesOf(b *sample.Batch) []string {
 		}
 	}
 	return lines
+}
+
+// silentLines returns the lines of b that are not up.
+func silentLines(b *sample.Batch) map[string]bool {
+	silent := map[string]bool{}
+	for _, r := range b.Readings {
+		if r.Metric == catalogue.LineStatus && r.Value != statusUp {
+			silent[r.Instance] = true
+		}
+	}
+	return silent
+}
+
+// refusedByModem says whether the box answered that it could not do what it was
+// asked.
+func refusedByModem(err error) bool {
+	_, ok := errors.AsType[*sysbus.FaultError](err)
+	return ok
 }
 
 func mibMetrics() []catalogue.ID {

@@ -26,14 +26,16 @@ type Row struct {
 	// were told as lost; Duplicated were counted more than once.
 	Lost       int `json:"lost"`
 	Duplicated int `json:"duplicated"`
-	// Recovered is the longest time until all was as before, Virtual that it
-	// passed on a simulated clock.
+	// Recovered is the longest time until all was as before, 0 where that was
+	// not measured; Virtual says that it passed on a simulated clock.
 	Recovered time.Duration `json:"recovered_ns"`
 	Virtual   bool          `json:"virtual"`
 	// FlashBytes were written; 0 where that was not measured.
 	FlashBytes int64 `json:"flash_bytes"`
 	// Note is what else there is to say.
 	Note string `json:"note"`
+	// Untried is why it was not tried: this machine cannot.
+	Untried string `json:"untried,omitempty"`
 }
 
 // A Lab is what trials may use.
@@ -90,7 +92,10 @@ var header = []string{"trial", "fault", "trials", "lost", "duplicated", "recover
 
 // cells are a row as people read it.
 func (r Row) cells() []string {
-	recovered, flash := "at once", "-"
+	recovered, flash := "-", "-"
+	if r.Untried != "" {
+		return []string{r.Trial, r.Fault, "0", "-", "-", recovered, flash, "not tried: " + r.Untried}
+	}
 	if r.Recovered > 0 {
 		recovered = r.Recovered.Round(time.Millisecond).String()
 	}

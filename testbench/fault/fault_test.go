@@ -45,19 +45,23 @@ func TestWhatIsLostOrDuplicatedIsAnError(t *testing.T) {
 func TestTableHasWhatTheRowsHave(t *testing.T) {
 	rows := []Row{
 		{Trial: "cuts", Fault: "power cut", Trials: 12345, FlashBytes: 4000000, Note: "each operation"},
+		{Trial: "packets", Fault: "packets delayed", Untried: "no netem"},
 		{Fault: "flash full", Trials: 2, Lost: 7, Duplicated: 8, Recovered: 10 * time.Minute, Virtual: true},
 	}
 	var text, page, js strings.Builder
 	if err := errors.Join(Print(&text, rows), PrintMarkdown(&page, rows), PrintJSON(&js, rows)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"FAULT", "cuts", "12,345", "4,000,000", "each operation", "at once", "10m0s (simulated)"} {
+	for _, want := range []string{"FAULT", "cuts", "12,345", "4,000,000", "each operation", "10m0s (simulated)"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("table\n%s\nlacks %q", text.String(), want)
 		}
 	}
 	lines := strings.Split(page.String(), "\n")
-	if want := "| cuts | power cut | 12,345 | 0 | 0 | at once | 4,000,000 | each operation |"; len(lines) != 5 || lines[2] != want {
+	if want := "| cuts | power cut | 12,345 | 0 | 0 | - | 4,000,000 | each operation |"; len(lines) != 6 || lines[2] != want {
+		t.Errorf("page\n%s\nwants the row %s", page.String(), want)
+	}
+	if want := "| packets | packets delayed | 0 | - | - | - | - | not tried: no netem |"; lines[3] != want {
 		t.Errorf("page\n%s\nwants the row %s", page.String(), want)
 	}
 	var again []Row

@@ -43,6 +43,8 @@ type Row struct {
 	Median, Longest time.Duration
 	// FlashBytes is what a trial wrote to flash, on average.
 	FlashBytes int64
+	// Untried is why the fault was not tried: this machine cannot.
+	Untried string
 }
 
 // Options say how faults are tried.

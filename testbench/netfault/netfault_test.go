@@ -58,6 +58,10 @@ func TestNothingIsLostWhateverTheKernelDoesToPackets(t *testing.T) {
 		t.Error(err)
 	}
 	for _, r := range rows {
+		if r.Untried != "" {
+			t.Run(r.Fault, func(t *testing.T) { t.Skip(r.Untried) })
+			continue
+		}
 		if r.Made < 5 || r.Lost+r.Duplicated != 0 {
 			t.Errorf("%+v; want 5 reports or more, each once", r)
 		}

@@ -32,8 +32,7 @@ func Trials() []faulttable.Trial {
 			}
 			rows, err := RunKernel(ctx, o)
 			if errors.Is(err, ErrNoKernel) {
-				l.Log("packet loss by the kernel not tried: %v", err)
-				err = nil
+				return []faulttable.Row{{Fault: "kernel: packets lost, refused, slowed, delayed", Untried: err.Error()}}, nil
 			}
 			return inTable(rows), err
 		}},
@@ -51,6 +50,10 @@ func options(l faulttable.Lab, name string) Options {
 // inTable puts rows into the form of the table of all faults.
 func inTable(rows []Row) (all []faulttable.Row) {
 	for _, r := range rows {
+		if r.Untried != "" {
+			all = append(all, faulttable.Row{Fault: r.Fault, Untried: r.Untried})
+			continue
+		}
 		all = append(all, faulttable.Row{
 			Fault: r.Fault, Trials: r.Trials, Lost: int(r.Lost), Duplicated: int(r.Duplicated),
 			Recovered: r.Longest, FlashBytes: r.FlashBytes,

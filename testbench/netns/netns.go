@@ -6,8 +6,7 @@
 //   - What the line loses is lost by the kernel, below TCP, and counted.
 //
 // It takes root and the programs ip (iproute2) and nft (nftables); Slow takes tc
-// and the kernel's tbf. The kernel's netem is not needed: many are built
-// without.
+// and the kernel's tbf, Delay its netem, which many kernels are built without.
 package netns
 
 import (
@@ -21,12 +20,16 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // ErrNone says that this machine gives no network namespaces to this process.
 var ErrNone = errors.New("no network namespaces")
+
+// ErrNoNetem says that this machine's kernel has no netem.
+var ErrNoNetem = errors.New("the kernel has no netem")
 
 // The addresses at the two ends, of the range that RFC 2544 has for tests.
 const (
@@ -208,21 +211,24 @@ func (l *Line) Passed() (hit, passed uint64, err error) {
 
 // Slow has the kernel let so many kbit/s pass, each way.
 func (l *Line) Slow(kbit int) error {
-	for _, ns := range []string{l.box, l.far} {
-		_, err := run("", "ip", "netns", "exec", ns, "tc", "qdisc", "replace", "dev", device, "root",
-			"tbf", "rate", fmt.Sprintf("%dkbit", kbit), "burst", "1600", "latency", "2s")
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.queue("tbf", "rate", fmt.Sprintf("%dkbit", kbit), "burst", "1600", "latency", "2s")
 }
 
-// Netem has the kernel's netem do what args say, such as "loss 10%", each way.
-// It fails where the kernel has none.
-func (l *Line) Netem(args ...string) error {
+// Delay has the kernel's netem hold each packet back for d, give or take a
+// random time up to jitter, each way. Packets overtake each other. The error
+// is ErrNoNetem where the kernel has none.
+func (l *Line) Delay(d, jitter time.Duration) error {
+	err := l.queue("netem", "delay", fmt.Sprintf("%dus", d.Microseconds()), fmt.Sprintf("%dus", jitter.Microseconds()))
+	if err != nil && strings.Contains(err.Error(), "qdisc kind is unknown") {
+		return fmt.Errorf("%w: %w", ErrNoNetem, err)
+	}
+	return err
+}
+
+// queue sets the queueing discipline of both ends.
+func (l *Line) queue(discipline ...string) error {
 	for _, ns := range []string{l.box, l.far} {
-		_, err := run("", append([]string{"ip", "netns", "exec", ns, "tc", "qdisc", "replace", "dev", device, "root", "netem"}, args...)...)
+		_, err := run("", append([]string{"ip", "netns", "exec", ns, "tc", "qdisc", "replace", "dev", device, "root"}, discipline...)...)
 		if err != nil {
 			return err
 		}

@@ -93,6 +93,25 @@ func TestKernelLosesWhatItIsToldTo(t *testing.T) {
 	}
 }
 
+func TestKernelDelaysWhereItCan(t *testing.T) {
+	l := newLine(t)
+	addr := sink(t, l)
+	if err := l.Delay(100*time.Millisecond, 20*time.Millisecond); errors.Is(err, netns.ErrNoNetem) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	c, err := l.Dial(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if took := time.Since(begin); took < 160*time.Millisecond {
+		t.Errorf("connected in %v; want twice 80 ms at least", took)
+	}
+}
+
 func TestTCPGetsThroughLossRefusalAndSlowness(t *testing.T) {
 	l := newLine(t)
 	addr := sink(t, l)

@@ -31,7 +31,7 @@ const (
 	perSample = 15 * time.Second
 	// perLine samples have one told.
 	perLine = 20
-	box       = "soak-box"
+	box     = "soak-box"
 )
 
 // Agent runs the agent with the configuration in file until in ends, and

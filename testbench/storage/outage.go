@@ -21,9 +21,10 @@ import (
 
 // Outage is what came of days without the backend and of its return.
 type Outage struct {
-	// Made and Kept count windows, Whole those kept with their columns; Events
-	// and KeptEvents count events.
-	Made, Kept, Whole, Events, KeptEvents int
+	// Made and Kept count windows, Events and KeptEvents events.
+	Made, Kept, Events, KeptEvents int
+	// Whole are the windows that were kept with their columns, ascending.
+	Whole []uint64
 	// FlashBytes were written in all, FileBytes is the size of the store.
 	FlashBytes, FileBytes int64
 	// Drained is the time from the connection until the CEM had everything.
@@ -77,7 +78,7 @@ func (o *Outage) weigh(b *flash.Box) {
 			case lane == buffer.Events:
 				o.KeptEvents++
 			case len(r.Sections) == 6:
-				o.Whole++
+				o.Whole = append(o.Whole, r.Key.Sequence)
 				fallthrough
 			default:
 				o.Kept++

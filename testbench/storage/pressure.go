@@ -120,6 +120,9 @@ func (l *promises) addUp(r *Shortage, b *box) (v Verdict) {
 			r.Whole++
 		}
 	}
+	if st := b.store.Stats(); int(st.Thinned) != r.Thinned || int(st.Dropped) != r.Dropped {
+		v.problem("%d were thinned and %d dropped, %d and %d were told", st.Thinned, st.Dropped, r.Thinned, r.Dropped)
+	}
 	if missing := made - r.Kept; missing != r.Dropped {
 		v.Lost += max(missing-r.Dropped, 0)
 		v.problem("%d are missing and %d were told", missing, r.Dropped)

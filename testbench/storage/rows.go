@@ -93,7 +93,7 @@ func limitRows(context.Context, fault.Lab) (rows []fault.Row, err error) {
 		if err != nil {
 			return rows, err
 		}
-		rows = append(rows, fault.Row{Fault: s.name, Trials: r.Made, Lost: r.Lost, FlashBytes: r.FlashBytes, Note: r.String()})
+		rows = append(rows, fault.Row{Fault: s.name, Trials: r.Made, Lost: r.Lost, Duplicated: r.Duplicated, FlashBytes: r.FlashBytes, Note: r.String()})
 		if err := r.err(); err != nil {
 			return rows, err
 		}
@@ -109,7 +109,7 @@ func outageRows(ctx context.Context, _ fault.Lab) ([]fault.Row, error) {
 	return []fault.Row{{
 		Fault: "72 h without the backend, defaults", Trials: o.Made + o.Events, Lost: o.Made + o.Events - o.Kept - o.KeptEvents,
 		Recovered: o.Drained, Virtual: true, FlashBytes: o.FlashBytes,
-		Note: fmt.Sprintf("%d of %d windows, %d with columns, %d of %d events; %d bytes sent at the capped rate, window %d first, then from the oldest",
-			o.Kept, o.Made, o.Whole, o.KeptEvents, o.Events, o.Bytes, o.Windows[0]),
+		Note: fmt.Sprintf("%d of %d windows, %d with columns, %d of %d events; %d bytes sent at the capped rate, window %d first, then from the oldest; %d came twice",
+			o.Kept, o.Made, len(o.Whole), o.KeptEvents, o.Events, o.Bytes, o.Windows[0], o.Twice),
 	}}, nil
 }

@@ -127,6 +127,9 @@ func TestSyncAfterOneThatFailedBringsNothingBack(t *testing.T) {
 func TestLyingDiskForgets(t *testing.T) {
 	trace := Trace{create(), fsyncDir(), write(0, "ab"), fsync()}
 	want(t, trace, 4, "ab")
+	if n := trace.Written(); n != 2 {
+		t.Errorf("%d bytes written; want 2", n)
+	}
 	has(t, trace.Lying(0, true, false), 4, "", true)
 	has(t, trace.Lying(0, true, false), 4, "-", false)
 	has(t, trace.Lying(0, false, true), 4, "-", true)

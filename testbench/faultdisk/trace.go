@@ -93,6 +93,14 @@ func (op Op) on(content []byte) []byte {
 // A Trace is what was done to a disk, in order.
 type Trace []Op
 
+// Written returns the bytes of all writes.
+func (t Trace) Written() (n int64) {
+	for _, op := range t {
+		n += int64(len(op.Data))
+	}
+	return n
+}
+
 // Lying returns the trace as a disk would have had it that answers syncs from
 // the operation with the number from on, and does nothing for them: those of
 // files, of directories, or both.

@@ -32,7 +32,7 @@ func cutRows(context.Context, fault.Lab) (rows []fault.Row, err error) {
 		}
 		rows = append(rows, fault.Row{
 			Fault: "power cut after each operation: " + w.name, Trials: c.Left, Lost: c.Lost, Duplicated: c.Duplicated,
-			Note: fmt.Sprintf("%d operations, %d writes, %d syncs", c.Operations, c.Writes, c.Syncs),
+			FlashBytes: trace.Written(), Note: fmt.Sprintf("%d operations, %d writes, %d syncs", c.Operations, c.Writes, c.Syncs),
 		})
 		if err := c.err(); err != nil {
 			return rows, err

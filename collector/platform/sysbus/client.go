@@ -46,6 +46,8 @@ type Client struct {
 	known bool
 	// refused says until when what was refused is not asked again.
 	refused map[string]time.Duration
+	// lengths says how long the reply to a call was, by the text of the call.
+	lengths map[string]int
 	// loginErr is why there is no session, if there should be one. It was
 	// the password file's state loginVersion that the box refused, and
 	// nothing is tried with that until loginAfter.
@@ -83,7 +85,7 @@ func New(config Config, o Options) (*Client, error) {
 	}
 	c := &Client{
 		config: config, log: o.Log, now: o.Now, dial: o.Dial,
-		turn: make(chan struct{}, 1), refused: map[string]time.Duration{},
+		turn: make(chan struct{}, 1), refused: map[string]time.Duration{}, lengths: map[string]int{},
 		discovery: make(chan struct{}, 1),
 	}
 	c.host, c.address = config.host()
@@ -144,8 +146,11 @@ func take(ctx context.Context, turn chan struct{}) error {
 	}
 }
 
-// maxRefused bounds what is remembered as refused.
-const maxRefused = 256
+// Bounds of what is remembered: as refused, and as the length of a reply.
+const (
+	maxRefused = 256
+	maxLengths = 64
+)
 
 // errAgain says that something is not asked because it was refused before.
 var errAgain = fmt.Errorf("%w before, not asked again yet", collector.ErrRefused)

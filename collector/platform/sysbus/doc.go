@@ -13,6 +13,8 @@
 //     not kept, and is in no error, no log and no printed form of a Client.
 //   - A reply that is no reply (a redirect, a page of HTML, a body without
 //     end) is an error of that call, and no redirect is followed.
+//   - A reply takes memory as it comes: a length that is announced and does
+//     not come takes 16 kB, or what the reply to the same call had before.
 //
 // # The protocol
 //

@@ -74,13 +74,9 @@ func (r request) encode() ([]byte, error) {
 	}{r.service, r.method, r.parameters})
 }
 
-// message returns the HTTP request that carries r. What the box asked to be
+// message returns the HTTP request that carries r, with its body. What the box asked to be
 // sent back was checked when it came: nothing in it ends a line.
-func (c *Client) message(r request) ([]byte, error) {
-	body, err := r.encode()
-	if err != nil {
-		return nil, fmt.Errorf("encode request: %w", err)
-	}
+func (c *Client) message(r request, body []byte) []byte {
 	variant := c.config.ContentType
 	switch r.kind {
 	case kindLogin:
@@ -94,7 +90,7 @@ func (c *Client) message(r request) ([]byte, error) {
 		m = append(m, "Authorization: X-Sah-Login\r\n"...)
 	}
 	m = append(r.session.show(m), "\r\n"...)
-	return append(m, body...), nil
+	return append(m, body...)
 }
 
 // exchange sends one request and returns the reply, without the wrapper.
@@ -103,13 +99,17 @@ func (c *Client) exchange(ctx context.Context, r request) (tree.Node, error) {
 	if r.kind == kindEvent {
 		via, limit = r.via, pollTimeout
 	}
-	m, err := c.message(r)
+	body, err := r.encode()
 	if err != nil {
-		return tree.Node{}, err
+		return tree.Node{}, fmt.Errorf("encode request: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	answer, err := via.roundTrip(ctx, m)
+	if r.kind == kindCall {
+		via.known = c.lengths[string(body)]
+	}
+	answer, err := via.roundTrip(ctx, c.message(r, body))
+	via.known = 0
 	if err != nil {
 		return tree.Node{}, fmt.Errorf("ask %s: %w", c.config.URL, err)
 	}
@@ -117,7 +117,19 @@ func (c *Client) exchange(ctx context.Context, r request) (tree.Node, error) {
 		return tree.Node{}, newStatusError(answer.status)
 	}
 	r.session.addCookies(answer.cookies)
+	if r.kind == kindCall {
+		c.noteLength(body, len(answer.body))
+	}
 	return answer.parse()
+}
+
+// noteLength notes how long the reply to a call was, with room for one that is
+// a little longer. The caller has the turn.
+func (c *Client) noteLength(call []byte, n int) {
+	if len(c.lengths) >= maxLengths {
+		clear(c.lengths)
+	}
+	c.lengths[string(call)] = n + n/16
 }
 
 // parse returns what the body says.

@@ -209,46 +209,88 @@ func (h *head) frame(f framing) error {
 	return nil
 }
 
-// readBody reads the body, at most tree.MaxBytes of it.
-func (h *head) readBody(in *bufio.Reader) ([]byte, error) {
-	var body bytes.Buffer
+// atOnce is what is taken for a body before any of it has come.
+const atOnce = 16 << 10
+
+// A body is that of a reply, as far as it has come. Memory is taken for what
+// came and not for what is announced: it doubles, up to most. What such a body
+// had before is believed at once.
+type body struct {
+	bytes       []byte
+	known, most int
+}
+
+// grow makes room where there is none, for n bytes or a part of them.
+func (b *body) grow(n int) {
+	have := len(b.bytes)
+	if have < cap(b.bytes) {
+		return
+	}
+	room := max(b.known, 2*have, have+min(n, atOnce))
+	grown := make([]byte, have, min(room, b.most))
+	copy(grown, b.bytes)
+	b.bytes = grown
+}
+
+// read adds n bytes, which are not beyond most.
+func (b *body) read(in *bufio.Reader, n int) error {
+	for n > 0 {
+		b.grow(n)
+		free := b.bytes[len(b.bytes):min(cap(b.bytes), len(b.bytes)+n)]
+		if _, err := io.ReadFull(in, free); err != nil {
+			return unexpected(err)
+		}
+		b.bytes = b.bytes[:len(b.bytes)+len(free)]
+		n -= len(free)
+	}
+	return nil
+}
+
+// readBody reads the body, at most tree.MaxBytes of it. One like it had known
+// bytes; 0: there was none.
+func (h *head) readBody(in *bufio.Reader, known int) ([]byte, error) {
+	b := body{known: known, most: tree.MaxBytes}
 	switch {
 	case h.chunked:
-		if err := readChunks(in, &body); err != nil {
+		if err := b.readChunks(in); err != nil {
 			return nil, err
 		}
 	case h.length > tree.MaxBytes:
 		return nil, malformed("%d bytes announced", h.length)
 	case h.length >= 0:
-		if err := readSome(in, &body, h.length); err != nil {
+		b.most = int(h.length)
+		if err := b.read(in, b.most); err != nil {
 			return nil, err
 		}
 	default:
-		if _, err := body.ReadFrom(io.LimitReader(in, tree.MaxBytes+1)); err != nil {
+		if err := b.readAll(in); err != nil {
 			return nil, err
 		}
-		if body.Len() > tree.MaxBytes {
-			return nil, malformed("more than %d bytes", tree.MaxBytes)
-		}
 	}
-	return body.Bytes(), nil
+	return b.bytes, nil
 }
 
-// readSome adds n bytes to the body. Memory is taken as they come, not as they
-// are announced.
-func readSome(in *bufio.Reader, body *bytes.Buffer, n int64) error {
-	const atOnce = 16 << 10
-	body.Grow(int(min(n, atOnce)) + bytes.MinRead)
-	got, err := body.ReadFrom(io.LimitReader(in, n))
-	if err == nil && got < n {
-		err = io.ErrUnexpectedEOF
+// readAll adds what comes until the connection ends.
+func (b *body) readAll(in *bufio.Reader) error {
+	b.most++ // so that one byte too many is seen
+	for {
+		b.grow(atOnce)
+		n, err := in.Read(b.bytes[len(b.bytes):cap(b.bytes)])
+		b.bytes = b.bytes[:len(b.bytes)+n]
+		switch {
+		case len(b.bytes) == b.most:
+			return malformed("more than %d bytes", tree.MaxBytes)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
 	}
-	return err
 }
 
 // readChunks reads a body that comes in chunks, and the trailer after it,
 // which says nothing.
-func readChunks(in *bufio.Reader, body *bytes.Buffer) error {
+func (b *body) readChunks(in *bufio.Reader) error {
 	for {
 		left := maxHeader
 		line, err := readLine(in, &left)
@@ -263,10 +305,10 @@ func readChunks(in *bufio.Reader, body *bytes.Buffer) error {
 		if n == 0 {
 			break
 		}
-		if n > tree.MaxBytes-int64(body.Len()) {
-			return malformed("more than %d bytes", tree.MaxBytes)
+		if n > int64(b.most-len(b.bytes)) {
+			return malformed("more than %d bytes", b.most)
 		}
-		if err := readSome(in, body, n); err != nil {
+		if err := b.read(in, int(n)); err != nil {
 			return err
 		}
 		if line, err = readLine(in, &left); err != nil {

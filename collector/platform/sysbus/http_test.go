@@ -3,8 +3,11 @@ package sysbus
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,14 +16,17 @@ import (
 )
 
 // readWire reads one reply.
-func readWire(wire string) (head, []byte, error) {
+func readWire(wire string) (head, []byte, error) { return readKnown(wire, 0) }
+
+// readKnown reads one reply of which a body like it had known bytes.
+func readKnown(wire string, known int) (head, []byte, error) {
 	in := bufio.NewReader(strings.NewReader(wire))
 	left := maxHeader
 	h, err := readHead(in, &left)
 	if err != nil {
 		return head{}, nil, err
 	}
-	body, err := h.readBody(in)
+	body, err := h.readBody(in, known)
 	return h, body, err
 }
 
@@ -120,6 +126,67 @@ func TestRepliesThatBreakOff(t *testing.T) {
 	}
 }
 
+func TestAnnouncedLengthTakesNoMemory(t *testing.T) {
+	for _, came := range []int{0, 1, atOnce, 5 * atOnce} {
+		b := body{most: tree.MaxBytes}
+		in := bufio.NewReader(strings.NewReader(strings.Repeat("x", came)))
+		if err := b.read(in, tree.MaxBytes); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%d bytes: %v; want unexpected EOF", came, err)
+		}
+		if most := max(atOnce, 2*came); cap(b.bytes) > most {
+			t.Errorf("%d of %d bytes came and take %d; want at most %d", came, tree.MaxBytes, cap(b.bytes), most)
+		}
+	}
+}
+
+func TestBodyOfAKnownLengthIsTakenAtOnce(t *testing.T) {
+	text := strings.Repeat("x", 100_000)
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", len(text)/4, text[:len(text)/4])
+	for name, wire := range map[string]string{
+		"length": fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(text), text),
+		"chunks": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat(chunk, 4) + "0\r\n\r\n",
+		"end":    "HTTP/1.1 200 OK\r\n\r\n" + text,
+	} {
+		const known = 101_000
+		want := known
+		if name == "length" {
+			want = len(text) // it is told exactly
+		}
+		if _, got, err := readKnown(wire, known); err != nil || string(got) != text || cap(got) != want {
+			t.Errorf("%s: %d bytes in %d, %v; want %d in %d", name, len(got), cap(got), err, len(text), want)
+		}
+		// What was known may be wrong.
+		for _, known := range []int{0, 1, len(text) / 2, tree.MaxBytes} {
+			if _, got, err := readKnown(wire, known); err != nil || string(got) != text {
+				t.Errorf("%s, %d bytes known: %d bytes, %v; want %d", name, known, len(got), err, len(text))
+			}
+		}
+	}
+}
+
+func TestLengthsAreRememberedByCall(t *testing.T) {
+	config := DefaultConfig()
+	config.URL = "http://box.test/"
+	reply := `{"status":"` + strings.Repeat("x", 1590) + `"}`
+	c, err := New(config, Options{Dial: func(context.Context, string, string) (net.Conn, error) {
+		return played{Reader: strings.NewReader("HTTP/1.1 200 OK\r\n\r\n" + reply)}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 2 * maxLengths {
+		if _, err := c.Call(t.Context(), "NMC", "get", map[string]int{"i": i}); err != nil {
+			t.Fatal(err)
+		}
+		if n := c.lengths[fmt.Sprintf(`{"service":"NMC","method":"get","parameters":{"i":%d}}`, i)]; n != len(reply)+len(reply)/16 {
+			t.Fatalf("after a reply of %d bytes, %d are expected", len(reply), n)
+		}
+	}
+	if len(c.lengths) > maxLengths {
+		t.Errorf("%d lengths are remembered; want at most %d", len(c.lengths), maxLengths)
+	}
+}
+
 // FuzzAsNetHTTP holds what a reply is taken for against what the reader of
 // net/http takes it for: what is read here is read the same there. The other
 // way round it need not be: that reader takes more.
@@ -135,6 +202,9 @@ func FuzzAsNetHTTP(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		h, body, err := readWire(string(wire))
+		if _, same, failed := readKnown(string(wire), len(wire)/3); (err == nil) != (failed == nil) || !bytes.Equal(same, body) {
+			t.Errorf("body %q, %v; with a length known %q, %v", body, err, same, failed)
+		}
 		if err != nil {
 			return
 		}

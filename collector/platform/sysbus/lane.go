@@ -32,6 +32,8 @@ type lane struct {
 	// in reads conn through limit, which is set anew for each reply.
 	in    *bufio.Reader
 	limit io.LimitedReader
+	// known is about how long the body of the next reply is; 0: nobody knows.
+	known int
 }
 
 // dialBox is the way to a box over the network.
@@ -113,7 +115,7 @@ func (l *lane) read() (r reply, keep bool, err error) {
 	}
 	r = reply{status: h.status, contentType: h.contentType, cookies: h.cookies}
 	if err == nil && h.status == statusOK {
-		r.body, err = h.readBody(l.in)
+		r.body, err = h.readBody(l.in, l.known)
 	}
 	if err != nil {
 		if l.limit.N <= 0 {

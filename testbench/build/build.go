@@ -102,11 +102,13 @@ func agent(ctx context.Context, root string, env []string, version, out string) 
 
 // lean returns the flags that trade speed for size: without inlining, arm's
 // binary is 0.5 MB smaller (0.2 MB as xz). The arithmetic of handshakes, which
-// would be four times slower, the codec and the runtime keep it.
+// would be four times slower, the codec, the parser of replies and the runtime
+// keep it.
 func lean() []string {
 	flags := []string{"-gcflags=all=-l"}
 	for _, hot := range []string{
 		"livebox-agent/uplink/wire",
+		"livebox-agent/collector/platform/tree",
 		"crypto/internal/fips140/nistec/...",
 		"crypto/internal/fips140/edwards25519/field",
 		"runtime",

@@ -3,7 +3,6 @@ package tree
 import (
 	"cmp"
 	"encoding/json"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,30 +52,19 @@ func (d *document) node(i int) Node {
 // isObject says whether cell i, which is an object or a list, is an object.
 func (d *document) isObject(i int) bool { return d.body[d.cells[i].value] == '{' }
 
-// below yields the cells just below cell i.
-func (d *document) below(i int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		end := int(d.cells[i].end)
-		for child := i + 1; child < end; child = int(d.cells[child].end) {
-			if !yield(child) {
-				return
-			}
-		}
-	}
-}
-
 // get returns the value at key in the object or list i. Of several with one
 // key it is the last.
 func (d *document) get(i int, key string) Node {
+	end := int(d.cells[i].end)
 	found := 0
 	if d.isObject(i) {
-		for child := range d.below(i) {
+		for child := i + 1; child < end; child = int(d.cells[child].end) {
 			if d.is(int(d.cells[child].key), key) {
 				found = child
 			}
 		}
 	} else if left, err := strconv.Atoi(key); err == nil {
-		for child := range d.below(i) {
+		for child := i + 1; child < end; child = int(d.cells[child].end) {
 			if left == 0 {
 				found = child
 				break
@@ -95,7 +83,13 @@ func (d *document) len(i int) (n int) {
 	if d.isObject(i) {
 		return len(d.members(i))
 	}
-	for range d.below(i) {
+	return d.entries(i)
+}
+
+// entries returns how many entries the object or list i has, those with the
+// same key counted each.
+func (d *document) entries(i int) (n int) {
+	for child := i + 1; child < int(d.cells[i].end); child = int(d.cells[child].end) {
 		n++
 	}
 	return n
@@ -110,7 +104,7 @@ func (d *document) each(i int, f func(key string, n Node)) {
 		return
 	}
 	n := 0
-	for child := range d.below(i) {
+	for child := i + 1; child < int(d.cells[i].end); child = int(d.cells[child].end) {
 		f(strconv.Itoa(n), d.node(child))
 		n++
 	}
@@ -137,8 +131,8 @@ type member struct {
 
 // members returns the entries of object i in the order of their keys.
 func (d *document) members(i int) []member {
-	var all []member
-	for child := range d.below(i) {
+	all := make([]member, 0, d.entries(i))
+	for child := i + 1; child < int(d.cells[i].end); child = int(d.cells[child].end) {
 		all = append(all, member{d.text(int(d.cells[child].key)), child})
 	}
 	slices.SortFunc(all, func(a, b member) int {

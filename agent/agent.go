@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -73,6 +72,7 @@ type Agent struct {
 	control net.Listener         // nil: no one can ask
 	line    atomic.Pointer[line] // nil until the certificate could be read
 
+	heap         heap // of take alone, while it runs
 	readings     atomic.Uint64
 	windowsAcked atomic.Uint64
 
@@ -80,9 +80,8 @@ type Agent struct {
 	signsLost atomic.Uint64    // that found no room there
 
 	mu       sync.Mutex // guards what follows; never held while the store is written
-	window   window.Window
+	window   window.Recorder
 	opened   time.Duration
-	recorder window.Recorder
 	gatherer *episode.Gatherer
 
 	detectors *detect.Detectors // guarded by mu
@@ -200,7 +199,7 @@ func (a *Agent) phase(period time.Duration) time.Duration {
 // Run measures, buffers and delivers until ctx is done, then stores what is
 // left and says goodbye. The error says what could not be stored.
 func (a *Agent) Run(ctx context.Context) error {
-	a.boundMemory()
+	a.heap.bound(a.cfg.Box.MemoryLimit)
 	a.begin()
 
 	var sampling, gathering, rest sync.WaitGroup
@@ -268,18 +267,6 @@ func (a *Agent) lastChance(spilled error) {
 	}
 }
 
-// boundMemory keeps garbage from piling up: what is live is a quarter of a
-// megabyte, for which the runtime's default would let four pile up. The limit
-// is a guard for what no one foresaw; near it, collection never stops.
-func (a *Agent) boundMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(a.cfg.Box.MemoryLimit)
-	}
-}
-
 // begin says who runs and removes what the customer no longer allows.
 func (a *Agent) begin() {
 	start := a.clock.Start()
@@ -338,7 +325,6 @@ func (a *Agent) take(name string, d collector.Description, b *sample.Batch) {
 	a.readings.Add(uint64(len(b.Readings)))
 	a.mu.Lock()
 	a.window.Add(name, d.Purpose, b)
-	a.recorder.Add(name, d.Purpose, b)
 	a.gatherer.Observe(b)
 	a.detectors.Observe(b, a.notice)
 	full := a.window.Full()
@@ -349,6 +335,7 @@ func (a *Agent) take(name string, d collector.Description, b *sample.Batch) {
 		default: // it is known already
 		}
 	}
+	a.heap.took(len(b.Readings))
 }
 
 // sealWindows seals the window at each multiple of its length on the monotonic

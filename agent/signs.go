@@ -98,7 +98,7 @@ func (a *Agent) tell(due func(*episode.Gatherer, time.Duration) []episode.Told) 
 	for i, t := range told {
 		if t.To > 0 {
 			only := func(p catalogue.Purpose) bool { return p == t.Purpose }
-			recordings[i] = a.recorder.Sections(t.From, t.To, only, episodeBytes)
+			recordings[i] = a.window.Sections(t.From, t.To, only, episodeBytes)
 		}
 	}
 	a.mu.Unlock()
@@ -149,7 +149,7 @@ type Recorded struct {
 func (a *Agent) record(reason string) Recorded {
 	now := a.clock.Mono()
 	a.mu.Lock()
-	sections := a.recorder.Sections(max(now-recordedBefore, 0), now, a.granted.Has, recordingBytes)
+	sections := a.window.Sections(max(now-recordedBefore, 0), now, a.granted.Has, recordingBytes)
 	a.mu.Unlock()
 	r := Recorded{Sections: len(sections)}
 	for _, s := range sections {

@@ -15,19 +15,20 @@ const (
 	// its ends.
 	recorded = 20 * time.Minute
 	slice    = time.Minute
-	// RecorderBytes is what a Recorder holds at most, beside the readings of the
-	// open minute. A home of 60 stations has 20 minutes in it; one of 8 takes a
-	// tenth (make bench PKG=./agent/window).
+	// RecorderBytes is what a Recorder holds at most, beside its Window. A home
+	// of 60 stations has 20 minutes in it; one of 8 takes a tenth (make bench
+	// PKG=./agent/window).
 	RecorderBytes = 96 << 10
 )
 
-// A Recorder is the flight recorder: it holds every reading of the last twenty
-// minutes, coded as a section of columns for each minute and purpose. It is not
-// safe for concurrent use.
+// A Recorder is a Window and the flight recorder beside it, which holds every
+// reading of the last twenty minutes, coded as a section of columns for each
+// minute and purpose. What is not coded yet is in the Window, once for both. It
+// is not safe for concurrent use.
 type Recorder struct {
-	open   Window
-	opened time.Duration
-	held   []recording // oldest first
+	Window
+	opened time.Duration // of the minute that is not coded yet
+	held   []recording   // oldest first
 	bytes  int
 }
 
@@ -43,12 +44,18 @@ func (r *Recorder) Add(source string, purpose catalogue.Purpose, b *sample.Batch
 	if b.At-r.opened >= slice {
 		r.code(b.At)
 	}
-	r.open.Add(source, purpose, b)
+	r.Window.Add(source, purpose, b)
+}
+
+// Seal seals the window, as Window.Seal does, and the open minute with it.
+func (r *Recorder) Seal(opened, sealed time.Duration) []Part {
+	r.code(sealed)
+	return r.Window.Seal(opened, sealed)
 }
 
 // code ends the open minute at now.
 func (r *Recorder) code(now time.Duration) {
-	for _, s := range r.open.columns() {
+	for _, s := range r.fresh() {
 		r.held = append(r.held, recording{s.Purpose, r.opened, now, s.Body})
 		r.bytes += len(s.Body)
 	}

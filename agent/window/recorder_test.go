@@ -12,9 +12,14 @@ import (
 
 func everything(catalogue.Purpose) bool { return true }
 
-// fly gives a recorder readings each 10 s, up to a time: errors of a port, and the signal of as many stations.
+// fly gives a recorder readings each 10 s, up to a time: errors of a port, and the signal of as many stations. Its window
+// is sealed each five minutes.
 func fly(r *Recorder, to time.Duration, stations int) {
+	const window = 5 * time.Minute
 	for now := time.Duration(0); now < to; now += 10 * time.Second {
+		if now > 0 && now%window == 0 {
+			r.Seal(now-window, now)
+		}
 		r.Add("ports", catalogue.Essential, batch(now, sample.Reading{Metric: catalogue.PortErrorsSent, Instance: "eth0", Value: int64(now / time.Second)}))
 		b := batch(now)
 		for s := range stations {
@@ -83,6 +88,43 @@ func TestRecorderStaysWithinItsBytes(t *testing.T) {
 	last := r.held[len(r.held)-1]
 	if last.to < 19*time.Minute {
 		t.Errorf("the last minute held ends at %v: the oldest should go, not the newest", last.to)
+	}
+}
+
+// TestSealAndRecorderShareEveryReading seals within a minute: what was read before
+// and after, and what comes late, is in the window and in the recorder, once.
+func TestSealAndRecorderShareEveryReading(t *testing.T) {
+	const s = time.Second
+	var r Recorder
+	add := func(source string, at time.Duration) {
+		r.Add(source, catalogue.Essential, batch(at, sample.Reading{Metric: catalogue.PortErrorsSent, Instance: source, Value: int64(at / s)}))
+	}
+	count := func(sections []buffer.Section) (n int) {
+		for _, section := range sections {
+			if section.Fidelity == buffer.Columns {
+				n += len(decode(t, []buffer.Section{section}, catalogue.Essential))
+			}
+		}
+		return n
+	}
+	add("fast", 0)
+	add("slow", 5*s)
+	add("fast", 10*s)
+	parts := r.Seal(0, 30*s)
+	if len(parts) != 1 || count(parts[0].Sections) != 3 {
+		t.Fatalf("the first window is %d parts; want 3 readings in one", len(parts))
+	}
+	add("fast", 40*s)
+	add("slow", 25*s) // asked before the seal
+	if got := r.Sections(0, 50*s, everything, 1<<20); len(got) != 2 || count(got) != 5 {
+		t.Errorf("the recorder has %d readings in %d sections; want 5 in 2", count(got), len(got))
+	}
+	add("fast", 55*s)
+	if parts = r.Seal(30*s, 60*s); len(parts) != 1 || count(parts[0].Sections) != 3 {
+		t.Errorf("the second window is %d parts; want 3 readings in one", len(parts))
+	}
+	if got := r.Sections(0, 60*s, everything, 1<<20); len(got) != 3 || count(got) != 6 {
+		t.Errorf("the recorder has %d readings in %d sections; want 6 in 3", count(got), len(got))
 	}
 }
 

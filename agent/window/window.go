@@ -48,6 +48,7 @@ type table struct {
 	source  string
 	purpose catalogue.Purpose
 	times   []time.Duration
+	noted   int // rows that fresh has returned
 	columns []wire.Column
 	index   map[column]int
 }
@@ -139,45 +140,50 @@ type Part struct {
 func (w *Window) Seal(opened, sealed time.Duration) []Part {
 	tables := w.padded()
 	parts := w.encode(nil, opened, sealed, tables)
-	w.reset()
+	for _, t := range w.tables {
+		t.reset()
+	}
+	w.readings = 0
 	return parts
 }
 
-// padded returns the tables that have rows, every column as long as they are.
+// padded returns the tables that have rows.
 func (w *Window) padded() []purposed {
 	tables := make([]purposed, 0, len(w.tables))
 	for _, t := range w.tables {
 		if len(t.times) == 0 {
 			continue
 		}
-		for i := range t.columns {
-			t.columns[i].Values = pad(t.columns[i].Values, len(t.times))
-		}
-		tables = append(tables, purposed{t.purpose, wire.Table{Times: t.times, Columns: t.columns}})
+		tables = append(tables, t.padded())
 	}
 	return tables
 }
 
-// columns returns the window as one section of columns for each purpose that has
-// readings, and opens the next.
-func (w *Window) columns() []buffer.Section {
+// padded returns the table, every column as long as it has rows.
+func (t *table) padded() purposed {
+	for i := range t.columns {
+		t.columns[i].Values = pad(t.columns[i].Values, len(t.times))
+	}
+	return purposed{t.purpose, wire.Table{Times: t.times, Columns: t.columns}}
+}
+
+// fresh returns what was added since it was called last, as one section of
+// columns for each purpose that has readings there.
+func (w *Window) fresh() []buffer.Section {
+	var tables []purposed
+	for _, t := range w.tables {
+		own := rows(t.padded(), t.noted, len(t.times))
+		if t.noted = len(t.times); len(own.Columns) > 0 {
+			tables = append(tables, own)
+		}
+	}
 	var all []buffer.Section
-	tables := w.padded()
 	for _, p := range catalogue.Purposes() {
 		if own := of(tables, p); len(own) > 0 {
 			all = append(all, buffer.Section{Purpose: p, Fidelity: buffer.Columns, Body: w.encoder.AppendColumns(nil, own, false)})
 		}
 	}
-	w.reset()
 	return all
-}
-
-// reset opens the next window.
-func (w *Window) reset() {
-	for _, t := range w.tables {
-		t.reset()
-	}
-	w.readings = 0
 }
 
 // of returns the tables of one purpose.
@@ -271,7 +277,7 @@ func readings(tables []purposed) (n uint64) {
 // this one (a station that left) go, so that a box that meets many stations
 // does not remember them all.
 func (t *table) reset() {
-	t.times = t.times[:0]
+	t.times, t.noted = t.times[:0], 0
 	kept := t.columns[:0]
 	for _, c := range t.columns {
 		if alive(c.Values) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,6 +24,11 @@ const (
 	// patience is how long a cancelled exchange may go on.
 	patience = 250 * time.Millisecond
 )
+
+// spare is room for a datagram while no exchange needs it. Connections are
+// used one after the other nearly always, so that they share what would be most
+// of each.
+var spare atomic.Pointer[[receiveSize]byte]
 
 // A Transport carries datagrams to and from the kernel. An *os.File over a
 // non-blocking socket is one.
@@ -42,7 +48,6 @@ type Conn struct {
 	port     uint32
 	sequence uint32
 	out      []byte
-	in       []byte
 	// broken is why no further exchange can work: part of an answer may still
 	// be on its way.
 	broken error
@@ -61,7 +66,11 @@ func Dial(family int) (*Conn, error) {
 		_ = unix.Close(fd)
 		return nil, dialError(family, err)
 	}
-	return New(os.NewFile(uintptr(fd), "netlink"), port), nil
+	s, err := newSocket(fd)
+	if err != nil {
+		return nil, dialError(family, err)
+	}
+	return New(s, port), nil
 }
 
 // bind gives the socket a port and ties it to the kernel's: from then on the
@@ -102,7 +111,7 @@ func familyName(family int) string {
 // New returns a connection over t on which the kernel answers to port. Dial
 // is what programs use; New is for fake kernels.
 func New(t Transport, port uint32) *Conn {
-	return &Conn{t: t, port: port, in: make([]byte, receiveSize)}
+	return &Conn{t: t, port: port}
 }
 
 // Close closes the socket; an exchange under way ends with an error.
@@ -134,8 +143,13 @@ func (c *Conn) Execute(ctx context.Context, request Message, each func(Message) 
 	if !ok {
 		deadline = time.Now().Add(DefaultTimeout)
 	}
+	in := spare.Swap(nil)
+	if in == nil {
+		in = new([receiveSize]byte)
+	}
+	defer spare.Store(in)
 	for !x.over {
-		datagram, err := c.receive(ctx, deadline)
+		datagram, err := c.receive(ctx, deadline, in[:])
 		if err == nil {
 			err = x.take(datagram)
 		}
@@ -165,8 +179,9 @@ func (c *Conn) send(request Message) error {
 }
 
 // receive waits for a datagram in short steps, so that it notices that ctx
-// was cancelled without a goroutine or a timer of its own.
-func (c *Conn) receive(ctx context.Context, deadline time.Time) ([]byte, error) {
+// was cancelled without a goroutine or a timer of its own. It returns a part of
+// in.
+func (c *Conn) receive(ctx context.Context, deadline time.Time, in []byte) ([]byte, error) {
 	for {
 		step := time.Now().Add(patience)
 		last := !step.Before(deadline)
@@ -176,12 +191,12 @@ func (c *Conn) receive(ctx context.Context, deadline time.Time) ([]byte, error) 
 		if err := c.t.SetReadDeadline(step); err != nil {
 			return nil, err
 		}
-		n, err := c.t.Read(c.in)
+		n, err := c.t.Read(in)
 		switch {
-		case err == nil && n == len(c.in):
+		case err == nil && n == len(in):
 			return nil, fmt.Errorf("datagram beyond %d bytes: %w", n, ErrMalformed)
 		case err == nil:
-			return c.in[:n], nil
+			return in[:n], nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err
 		}

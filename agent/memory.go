@@ -12,12 +12,13 @@ const (
 	garbage = 192 << 10
 	// glance is how many readings are taken between two looks at the heap.
 	// What is asked of a home with 20 stations has three hundred, and leaves
-	// as much garbage as may pile up.
+	// nearly as much garbage as may pile up.
 	glance = 256
 )
 
 // A heap is collected when a quarter of what is live has come on top of it, or
-// what garbage says.
+// what garbage says if that is more. What was freed goes back to the kernel: the
+// next reply finds room elsewhere in the heap, and pages touched once would stay.
 type heap struct {
 	bounded  bool
 	readings int    // since it was looked at
@@ -46,7 +47,7 @@ func (h *heap) took(readings int) {
 	h.readings = 0
 	h.look()
 	if h.stats.HeapAlloc >= h.least+max(garbage, h.least/4) {
-		runtime.GC()
+		debug.FreeOSMemory()
 		h.least = 0
 		h.look()
 	}

@@ -107,6 +107,8 @@ func TestExchangesAtOnceShareNoMemory(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	ask("leaves its memory", func() {})
+	seen = nil
 	ask("one.", func() { ask("two.", func() { ask("three...", func() {}) }) })
 	if want := []string{"three...", "two.", "one."}; !slices.Equal(seen, want) {
 		t.Errorf("replies %q; want %q", seen, want)

@@ -74,8 +74,8 @@ func (r request) encode() ([]byte, error) {
 	}{r.service, r.method, r.parameters})
 }
 
-// message returns the HTTP request that carries r, with its body. What the box asked to be
-// sent back was checked when it came: nothing in it ends a line.
+// message returns the HTTP request that carries r, with its body. What the box
+// asked to be sent back was checked when it came: nothing in it ends a line.
 func (c *Client) message(r request, body []byte) []byte {
 	variant := c.config.ContentType
 	switch r.kind {

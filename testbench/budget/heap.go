@@ -23,7 +23,7 @@ const maxHeap = 2.0
 // heap runs the agent's library in a process of its own (the program self,
 // which calls Heap) and returns the bytes that were live after a collection.
 func heap(ctx context.Context, b *bench, self string) (int64, error) {
-	cfg, err := b.box("heap", self)
+	cfg, err := b.box("heap", self, here())
 	if err != nil {
 		return 0, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"livebox-agent/agent"
+	"livebox-agent/collector"
 	"livebox-agent/testbench/lab"
 	"livebox-agent/testbench/process"
 )
@@ -92,28 +93,35 @@ func (b *bench) stop() error {
 
 // box says how the agent of the box with this name is to run: every purpose
 // granted, each source asked haste times as often as by default.
-func (b *bench) box(name, program string) (process.Config, error) {
+func (b *bench) box(name, program string, sources []collector.Source) (process.Config, error) {
 	cert, err := b.lab.CA.Box(name)
 	return process.Config{
 		Binary: program, Dir: filepath.Join(b.dir, name), Broker: "tls://" + b.relay.addr(),
-		CAFile: b.lab.CA.CAFile(), Box: cert, Window: window, Set: intervals(),
+		CAFile: b.lab.CA.CAFile(), Box: cert, Window: window, Set: intervals(sources),
 	}, err
 }
 
 // intervals is the configuration of the sources' intervals.
-func intervals() map[string]string {
+func intervals(sources []collector.Source) map[string]string {
 	keys := map[string]string{}
-	for name, d := range hasty() {
+	for name, d := range hasty(sources) {
 		keys["sampling.intervals."+name] = strconv.Quote(d.String())
 	}
 	return keys
 }
 
-// hasty returns the interval of each source of a measured agent.
-func hasty() map[string]time.Duration {
+// here are the sources of this machine.
+func here() []collector.Source { return agent.Sources(agent.Env{}) }
+
+// hasty returns the interval of each source of a measured agent: by default it
+// may depend on how the box answered before.
+func hasty(sources []collector.Source) map[string]time.Duration {
 	m := map[string]time.Duration{}
-	for _, s := range agent.Sources(agent.Env{}) {
+	for _, s := range sources {
 		d := s.Describe()
+		if p, ok := s.(interface{ Interval() time.Duration }); ok {
+			d.Interval = p.Interval()
+		}
 		m[d.Name] = d.Interval / haste
 	}
 	return m

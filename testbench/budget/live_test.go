@@ -3,10 +3,14 @@ package budget
 import (
 	"io"
 	"net"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"livebox-agent/testbench/box"
 )
 
 // TestRelaySeesWhatCrossesTheLine sends through a relay and counts along.
@@ -162,7 +166,7 @@ func TestShareOfCollectd(t *testing.T) {
 
 // TestEveryPluginStandsForASource keeps the comparison in step with the agent.
 func TestEveryPluginStandsForASource(t *testing.T) {
-	every := hasty()
+	every := hasty(here())
 	for source := range plugins() {
 		if every[source] <= 0 {
 			t.Errorf("collectd is asked for %q, which is no source of the agent", source)
@@ -177,10 +181,33 @@ func TestEveryPluginStandsForASource(t *testing.T) {
 }
 
 func TestSourcesKeepTheirProportions(t *testing.T) {
-	keys := intervals()
+	keys := intervals(here())
 	for key, want := range map[string]string{"load": `"6s"`, "traffic": `"1s"`} {
 		if got := keys["sampling.intervals."+key]; got != want {
 			t.Errorf("%s: %s, want %s", key, got, want)
+		}
+	}
+}
+
+// What a Livebox takes its time for it is asked seldom, also in haste.
+func TestProportionsAreThoseOfTheBox(t *testing.T) {
+	home, err := box.New(box.Config{Model: homeModel, Stations: homeStations, Password: homePassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(home.Handler())
+	defer srv.Close()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte(homePassword), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sources, err := sourcesAt(t.Context(), srv.URL, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string]time.Duration{"stations": 6 * time.Second, "radios": 6 * time.Second, "traffic": time.Second} {
+		if got := hasty(sources)[source]; got != want {
+			t.Errorf("%s each %v; want %v", source, got, want)
 		}
 	}
 }

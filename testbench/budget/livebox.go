@@ -8,6 +8,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"livebox-agent/agent"
+	"livebox-agent/agent/clock"
+	"livebox-agent/collector"
+	"livebox-agent/collector/catalogue"
+	"livebox-agent/collector/platform/sysbus"
 	"livebox-agent/testbench/box"
 )
 
@@ -18,6 +23,22 @@ const (
 	homePassword = "budget12"
 )
 
+// sourcesAt returns the sources of a Livebox that have been asked once: how it is
+// asked, and how often by default, is known then.
+func sourcesAt(ctx context.Context, url, password string) ([]collector.Source, error) {
+	bus := sysbus.DefaultConfig()
+	bus.URL, bus.PasswordFile = url, password
+	sources := agent.Sources(agent.Env{Sysbus: bus, Pseudonym: func([6]byte) string { return "station" }})
+	set, err := collector.NewSet(collector.Options{
+		Now: clock.Mono, Granted: func(catalogue.Purpose) bool { return true },
+	}, sources...)
+	if err != nil {
+		return nil, err
+	}
+	set.Once(ctx)
+	return sources, nil
+}
+
 // livebox watches the agent on an emulated Livebox with stations. The emulator
 // is in this process: its work is not the agent's.
 func livebox(ctx context.Context, b *bench, program string, span time.Duration) ([]Row, error) {
@@ -27,12 +48,16 @@ func livebox(ctx context.Context, b *bench, program string, span time.Duration) 
 	}
 	srv := httptest.NewServer(home.Handler())
 	defer srv.Close()
-	cfg, err := b.box(homeModel, program)
+	password := filepath.Join(b.dir, "password")
+	if err := os.WriteFile(password, []byte(homePassword+"\n"), 0o600); err != nil {
+		return nil, err
+	}
+	sources, err := sourcesAt(ctx, srv.URL, password)
 	if err != nil {
 		return nil, err
 	}
-	password := filepath.Join(b.dir, "password")
-	if err := os.WriteFile(password, []byte(homePassword+"\n"), 0o600); err != nil {
+	cfg, err := b.box(homeModel, program, sources)
+	if err != nil {
 		return nil, err
 	}
 	cfg.Set["sysbus.url"] = fmt.Sprintf("%q", srv.URL)

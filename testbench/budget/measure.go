@@ -86,7 +86,7 @@ func live(ctx context.Context, o Options, scratch string) (rows []Row, r running
 	var failed error
 	var beside sync.WaitGroup
 	beside.Go(func() { peer, reason, failed = collectd(ctx, scratch, o.Span) })
-	cfg, err := b.box("budget", program)
+	cfg, err := b.box("budget", program, here())
 	if err != nil {
 		return nil, running{}, err
 	}

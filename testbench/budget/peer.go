@@ -42,7 +42,7 @@ func plugins() map[string][]string {
 func collectdConfig(dir string, port int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Hostname \"budget\"\nBaseDir %q\nPIDFile %q\nInterval %g\n", dir, filepath.Join(dir, "pid"), round.Seconds())
-	every := hasty()
+	every := hasty(here())
 	for source, names := range plugins() {
 		for _, name := range names {
 			fmt.Fprintf(&b, "<LoadPlugin %s>\n\tInterval %g\n</LoadPlugin>\n", name, every[source].Seconds())

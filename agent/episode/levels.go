@@ -1,6 +1,7 @@
 package episode
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -30,6 +31,8 @@ type level struct {
 	instance   string
 	at         time.Duration
 	value      int64
+	was        int64 // the value before that
+	wasAt      time.Duration
 	before     int64
 	hadBefore  bool
 	seenInside bool
@@ -51,10 +54,13 @@ func (l *levels) observe(b *sample.Batch) {
 			if l.count(r.Metric) == maxEach {
 				continue
 			}
-			l.all = append(l.all, level{metric: r.Metric, instance: r.Instance})
+			l.all = append(l.all, level{metric: r.Metric, instance: r.Instance, at: never})
 			i = len(l.all) - 1
 		}
 		v := &l.all[i]
+		if b.At > v.at {
+			v.was, v.wasAt = v.value, v.at
+		}
 		v.at, v.value, v.seenInside = b.At, r.Value, true
 		next = i + 1
 	}
@@ -82,12 +88,21 @@ func (l *levels) find(r sample.Reading, next int) int {
 	return -1
 }
 
-// open notes what the levels were when an episode opened. One that was last
-// read longer ago than stale is of a line or a port that was lost before.
+// never is when a level was read that was not.
+const never = math.MinInt64 / 2
+
+// open notes what the levels were before an episode opened. What was read at that
+// instant shows what had happened: the value before it counts then. One that was
+// last read longer ago than stale is of a line or a port that was lost before.
 func (l *levels) open(at, stale time.Duration) {
 	for i := range l.all {
 		v := &l.all[i]
-		v.before, v.hadBefore, v.seenInside = v.value, at-v.at <= stale, false
+		read := v.at
+		v.before = v.value
+		if read >= at {
+			read, v.before = v.wasAt, v.was
+		}
+		v.hadBefore, v.seenInside = read < at && at-read <= stale, false
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"livebox-agent/agent/consent"
 	"livebox-agent/agent/detect"
 	"livebox-agent/agent/episode"
+	"livebox-agent/agent/rollcall"
 	"livebox-agent/agent/window"
 	"livebox-agent/buffer"
 	"livebox-agent/buffer/durable"
@@ -76,8 +77,9 @@ type Agent struct {
 	readings     atomic.Uint64
 	windowsAcked atomic.Uint64
 
-	signs     chan sample.Sign // that wait to become events
-	signsLost atomic.Uint64    // that found no room there
+	signs     chan sample.Sign   // that wait to become events
+	signsLost atomic.Uint64      // that found no room there
+	missed    chan []sample.Sign // what is missed since a restart, to become an event
 
 	mu       sync.Mutex // guards what follows; never held while the store is written
 	window   window.Recorder
@@ -85,6 +87,9 @@ type Agent struct {
 	gatherer *episode.Gatherer
 
 	detectors *detect.Detectors // guarded by mu
+
+	roll      *rollcall.Roll // guarded by mu
+	restarted []sample.Sign  // what the box said of its restart; guarded by mu
 
 	order     sync.Mutex             // makes reports enter the store in the order of their numbers
 	sequences map[buffer.Lane]uint64 // last given; guarded by order
@@ -109,6 +114,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		conditions: make(chan buffer.Condition, 8),
 		sequences:  map[buffer.Lane]uint64{},
 		signs:      make(chan sample.Sign, pendingSigns),
+		missed:     make(chan []sample.Sign, 1),
 		gatherer:   episode.New(),
 		detectors:  detect.New(cfg.Detect),
 	}
@@ -141,7 +147,13 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 	e := environment(cfg)
 	e.Log, e.Hasten = a.log, func(names ...string) { a.set.Hasten(names...) }
 	e.Pseudonym, e.Since = a.pseudonym, a.heardSince()
-	return a, a.ask(box(e))
+	b := box(e)
+	if b.Port == nil {
+		b.Port = func(string) bool { return true }
+	}
+	a.roll = rollcall.New(b.Port)
+	a.recallRoll()
+	return a, a.ask(b)
 }
 
 // ask makes the set of sources and the watchers of a box.
@@ -209,7 +221,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	rest.Go(func() { a.serveControl(talking) })
 	signs, noMoreSigns := context.WithCancel(context.WithoutCancel(ctx))
 	defer noMoreSigns()
-	gathering.Go(func() { a.gather(signs, ctx) })
+	gathering.Go(func() { a.introduce(ctx) })
+	gathering.Go(func() { a.gather(signs) })
 	sampling.Go(func() { a.set.Run(ctx, a.take) })
 	sampling.Go(func() { a.watchers.Run(ctx, a.hear) })
 	sampling.Go(func() { a.sealWindows(ctx) })
@@ -291,29 +304,35 @@ func (a *Agent) begin() {
 
 // introduce makes the first event of the run. Where the kernel booted anew it
 // says why, as far as the box can tell within restartPatience; nothing is
-// delivered before it.
+// delivered before that. Evidence of a surge does not wait for it: it is on flash
+// meanwhile, under a number before it.
 func (a *Agent) introduce(ctx context.Context) {
 	defer close(a.introduced)
 	start := a.clock.Start()
+	var evidence []sample.Sign
 	e := wire.Event{Type: wire.AgentStarted, At: a.clock.Mono(), Attributes: []wire.Attribute{
 		{Key: "previous_end", Value: start.PreviousEnd},
 		{Key: "previous_run", Value: fmt.Sprintf("%016x", start.PreviousRun)},
 		{Key: "version", Value: a.version},
 	}}
 	if !start.SameBoot && start.PreviousEnd != clock.EndFirst {
-		if start.PreviousEnd != clock.EndClean {
-			e.Evidence = append(e.Evidence, wire.Evidence{Sign: sample.Sign{Kind: sample.Restarted}})
+		if a.unasked() {
+			evidence = append(evidence, sample.Sign{Kind: sample.Restarted})
 		}
 		if a.restart != nil {
 			ctx, cancel := context.WithTimeout(ctx, restartPatience)
 			defer cancel()
 			var signs []sample.Sign
 			signs, e.Unseen = a.restart(ctx)
-			for _, s := range signs {
-				e.Evidence = append(e.Evidence, wire.Evidence{Sign: s})
-			}
+			evidence = append(evidence, signs...)
 		}
 	}
+	for _, s := range evidence {
+		e.Evidence = append(e.Evidence, wire.Evidence{Sign: s})
+	}
+	a.mu.Lock()
+	a.restarted = evidence
+	a.mu.Unlock()
 	a.event(e)
 	if c := a.store.Condition(); c.State != buffer.OK {
 		a.storeIs(c)
@@ -326,6 +345,7 @@ func (a *Agent) take(name string, d collector.Description, b *sample.Batch) {
 	a.mu.Lock()
 	a.window.Add(name, d.Purpose, b)
 	a.gatherer.Observe(b)
+	a.roll.Observe(b)
 	a.detectors.Observe(b, a.notice)
 	full := a.window.Full()
 	a.mu.Unlock()

@@ -58,19 +58,22 @@ func (a *Agent) lostSigns() uint64 {
 	return n
 }
 
-// gather makes the first event of the run, for which the box is asked until run
-// is done, then events of signs until ctx is done, and of what is open then.
-func (a *Agent) gather(ctx, run context.Context) {
-	a.introduce(run)
+// gather makes events of signs until ctx is done, and of what is open then.
+func (a *Agent) gather(ctx context.Context) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		select {
 		case s := <-a.signs:
 			a.tell(func(g *episode.Gatherer, now time.Duration) []episode.Told { return g.Add(s, now) })
+		case signs := <-a.missed:
+			a.tellMissed(signs)
 		case <-timer.C:
 			a.tell((*episode.Gatherer).Tick)
 		case <-ctx.Done():
+			if len(a.missed) > 0 {
+				a.tellMissed(<-a.missed)
+			}
 			for len(a.signs) > 0 {
 				s := <-a.signs
 				a.tell(func(g *episode.Gatherer, now time.Duration) []episode.Told { return g.Add(s, now) })

@@ -250,6 +250,48 @@ func TestFirstReportAfterAPowerCutSaysWhyBeforeAnyWindow(t *testing.T) {
 	t.Error("no first event")
 }
 
+// Evidence does not wait for what the box says of its restart, which may take
+// seconds.
+func TestEvidenceOfTheFirstSecondsIsOnFlashBeforeTheBoxHasAnswered(t *testing.T) {
+	tr := newTrial(t, "essential")
+	tr.booted("first")
+	tr.run(t, enough(1))
+	tr.booted("second")
+	answer := make(chan struct{})
+	tr.restart = func(context.Context) ([]sample.Sign, []string) {
+		<-answer
+		return []sample.Sign{{Kind: sample.ResetCause, Instance: "box"}}, nil
+	}
+	tr.watchers = []collector.Watcher{gossip{sample.Sign{Kind: sample.BrownOut, Instance: "in1"}}}
+	var cut *trial
+	tr.run(t, func(a *Agent) bool {
+		introduced := false
+		select {
+		case <-a.introduced:
+			introduced = true
+		default:
+		}
+		if cut == nil {
+			if a.store.Stats().Events.FlashReports < 2 { // the first run's start, and the evidence
+				return false
+			}
+			if introduced {
+				t.Error("introduced before the box has answered")
+			}
+			cut = copyState(t, tr)
+			close(answer)
+		}
+		return introduced
+	})
+	if surge := cut.left(t).ofType(wire.Surge); len(surge) == 0 || len(surge[0].Evidence) != 1 {
+		t.Errorf("on flash before the box has answered: %+v; want the evidence", surge)
+	}
+	starts := tr.left(t).ofType(wire.AgentStarted)
+	if len(starts) != 2 || len(starts[1].Evidence) != 1 || starts[1].Evidence[0].Kind != sample.ResetCause {
+		t.Errorf("starts %+v; want the second with the answer", starts)
+	}
+}
+
 func TestRestartOfTheAgentAloneAsksNobody(t *testing.T) {
 	tr := newTrial(t, "essential")
 	tr.run(t, enough(1))

@@ -31,6 +31,9 @@ type Box struct {
 	// Restart returns what the box says of its last restart, until ctx is done,
 	// and who could not say anything, with the reason; nil: no one is asked.
 	Restart func(ctx context.Context) (signs []sample.Sign, unseen []string)
+	// Port tells whether an interface is a port, into which someone plugs a
+	// cable; nil: each is.
+	Port func(instance string) bool
 }
 
 // Env is what sources and watchers need of the agent.
@@ -89,7 +92,8 @@ func ThisBox(e Env) Box {
 	radios := []collector.Source{wifi.NewRadios(wifi.Dial, joins)}
 	stations := []collector.Source{wifi.NewStations(wifi.Dial, e.Pseudonym)}
 	var more []collector.Source
-	watchers := []collector.Watcher{netdev.NewLinks(ports)}
+	links := netdev.NewLinks(ports)
+	watchers := []collector.Watcher{links}
 	if e.Sysbus.URL != "" {
 		box, err := sysbus.New(e.Sysbus, sysbus.Options{Log: e.Log})
 		if err != nil {
@@ -128,6 +132,7 @@ func ThisBox(e Env) Box {
 			collector.NewFirst(stations...),
 		}, append(more, surge.Sources(power)...)...),
 		Watchers: append(watchers, joins),
+		Port:     links.Has,
 		Restart:  func(ctx context.Context) ([]sample.Sign, []string) { return surge.Restart(ctx, power) },
 	}
 	for _, s := range b.Sources {
@@ -154,11 +159,10 @@ func prober(c probe.Config, line *netdev.Load) *probe.Source {
 // history: all of them, but for those after a restart that nobody had asked
 // for.
 func (a *Agent) heardSince() time.Duration {
-	start := a.clock.Start()
-	if start.SameBoot || start.PreviousEnd == clock.EndClean || start.PreviousEnd == clock.EndFirst {
-		return a.clock.Mono()
+	if a.unasked() {
+		return 0
 	}
-	return 0
+	return a.clock.Mono()
 }
 
 // SourceNames returns the names of all sources that any box may have.

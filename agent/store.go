@@ -41,6 +41,7 @@ func (a *Agent) duties(ctx context.Context) {
 		a.mu.Lock()
 		a.detectors.Tick(now, a.notice)
 		a.mu.Unlock()
+		a.callRoll(now)
 		a.health.set(wire.HealthSignsLost, a.lostSigns() > 0, "")
 		said = a.tellStatus(said)
 		select {

@@ -48,6 +48,7 @@ const (
 	ofLine
 	ofPorts
 	ofKernel
+	ofRestart
 )
 
 // part says what a sign is evidence of: nothing for a strike, which was
@@ -60,8 +61,10 @@ func part(s sample.Sign) parts {
 		return ofProtection
 	case sample.LineDown, sample.LineRetrained, sample.LineErrors:
 		return ofLine
-	case sample.PortDown, sample.PortSlower:
+	case sample.PortDown, sample.PortSlower, sample.PortDead:
 		return ofPorts
+	case sample.Restarted:
+		return ofRestart
 	case sample.KernelMessage:
 		return ofKernel
 	case sample.Stepped:

@@ -116,6 +116,24 @@ func (g *Gatherer) Add(s sample.Sign, now time.Duration) []Told {
 	return told
 }
 
+// Restarted takes what is missed since the box restarted without being asked,
+// with what is known of the restart: one episode, told at once.
+func (g *Gatherer) Restarted(signs []sample.Sign, now time.Duration) []Told {
+	told := g.Tick(now)
+	if len(signs) == 0 {
+		return told
+	}
+	e := g.now
+	if e == nil {
+		e = g.begin(now)
+	}
+	for _, s := range signs {
+		e.add(s)
+	}
+	e.last = max(e.last, now)
+	return append(told, g.notify(e, now)...)
+}
+
 // suspicious tells whether signs that mean nothing alone came together.
 func (g *Gatherer) suspicious() bool {
 	first := -1
@@ -137,15 +155,21 @@ func (g *Gatherer) suspicious() bool {
 
 // open starts an episode with all signs that wait, and tells of it.
 func (g *Gatherer) open(now time.Duration) []Told {
+	e := g.begin(g.recent[0].At)
+	e.last = now
+	return g.notify(e, now)
+}
+
+// begin makes an episode of the signs that wait.
+func (g *Gatherer) begin(at time.Duration) *episode {
 	g.episodes++
-	e := &episode{number: g.episodes, opened: g.recent[0].At, last: now}
+	g.now = &episode{number: g.episodes, opened: at}
 	for _, s := range g.recent {
-		e.add(s)
+		g.now.add(s)
 	}
 	g.recent = g.recent[:0]
-	g.now = e
-	g.levels.open(e.opened, stale)
-	return g.notify(e, now)
+	g.levels.open(at, stale)
+	return g.now
 }
 
 // follow takes a sign into the episode that is open. What makes it one of more

@@ -185,6 +185,76 @@ func TestWholeHasTheLevelsBeforeAndAfter(t *testing.T) {
 	}
 }
 
+// A poll finds a training with the values that came of it: those of the poll
+// before are what was before.
+func TestLevelsBeforeAreNotThoseOfTheReadingThatShowedIt(t *testing.T) {
+	g := New()
+	read := func(after time.Duration, margin int64) {
+		b := &sample.Batch{At: at + after}
+		b.Add(catalogue.LineDownMargin, "dsl0", margin)
+		g.Observe(b)
+	}
+	read(-time.Minute, 82)
+	read(0, 47)
+	say(g, 0, sample.LineRetrained, "dsl0")
+	read(time.Minute, 48)
+	told := finish(g)
+	for _, v := range told[0].Event.Evidence {
+		if v.Kind == sample.Level && v.Before == 82 && v.After == 48 {
+			return
+		}
+	}
+	t.Errorf("evidence %+v; want the margin of 82 before and 48 after", told[0].Event.Evidence)
+}
+
+// What is missed since a restart is one episode with the restart in it, whatever
+// opens one otherwise.
+func TestWhatIsMissedSinceARestartIsOneEpisode(t *testing.T) {
+	restart := []sample.Sign{{Kind: sample.Restarted}, {Kind: sample.ResetCause, Instance: "box", Metric: catalogue.RestartReason, After: 1}}
+	dead := sample.Sign{At: at, Kind: sample.PortDead, Instance: "lan1", Metric: catalogue.PortBitRate, Before: 1000}
+	for _, tt := range []struct {
+		name string
+		do   func(g *Gatherer) []Told
+		want string
+	}{
+		{"nothing", func(g *Gatherer) []Told { return g.Restarted(nil, at) }, ""},
+		{"a port", func(g *Gatherer) []Told { return g.Restarted(append(restart, dead), at) },
+			"surge episode=1 part=notice: restarted reset_cause(box) port_dead(lan1)\n" +
+				"surge episode=1 part=whole: restarted reset_cause(box) port_dead(lan1)\n"},
+		{"the line alone", func(g *Gatherer) []Told {
+			return g.Restarted(append(restart, sample.Sign{At: at, Kind: sample.LineDown, Instance: "dsl0"}), at)
+		}, "surge episode=1 part=notice: restarted reset_cause(box) line_down(dsl0)\n" +
+			"surge episode=1 part=whole: restarted reset_cause(box) line_down(dsl0)\n"},
+		{"a port that comes up late", func(g *Gatherer) []Told {
+			told := g.Restarted(append(restart, dead), at)
+			return append(told, say(g, time.Minute, sample.PortUp, "lan1")...)
+		}, "surge episode=1 part=notice: restarted reset_cause(box) port_dead(lan1)\n" +
+			"surge episode=1 part=whole: restarted reset_cause(box) port_dead(lan1) port_up(lan1)\n"},
+		{"in an episode that is open", func(g *Gatherer) []Told {
+			told := say(g, -time.Minute, sample.LineRetrained, "dsl0")
+			return append(told, g.Restarted(append(restart, dead), at)...)
+		}, "line episode=1 part=notice: line_retrained(dsl0)\n" +
+			"surge episode=1 part=notice: line_retrained(dsl0) restarted reset_cause(box) port_dead(lan1)\n" +
+			"surge episode=1 part=whole: line_retrained(dsl0) restarted reset_cause(box) port_dead(lan1)\n"},
+		{"what waits belongs", func(g *Gatherer) []Told {
+			told := say(g, -time.Second, sample.PortDown, "lan2")
+			return append(told, g.Restarted(append(restart, dead), at)...)
+		}, "surge episode=1 part=notice: port_down(lan2) restarted reset_cause(box) port_dead(lan1)\n" +
+			"surge episode=1 part=whole: port_down(lan2) restarted reset_cause(box) port_dead(lan1) port_dead(lan2)\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			g := New()
+			told := tt.do(g)
+			if len(told) > 0 && told[len(told)-1].Event.At > at {
+				t.Errorf("at %v", told[0].Event.At)
+			}
+			if got := show(append(told, finish(g)...)); got != tt.want {
+				t.Errorf("got\n%swant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestEpisodeEndsWhateverComes(t *testing.T) {
 	g := New()
 	var told []Told

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,6 +40,8 @@ type Links struct {
 	// malformed says that a message made no sense.
 	malformed bool
 	notice    func(sample.Sign)
+	// instances are those of ports, for Has.
+	instances atomic.Pointer[[]string]
 }
 
 // A watchedPort is what is known of one port.
@@ -92,6 +95,22 @@ func (w *Links) wireless(name string) bool {
 // Watch implements collector.Watcher.
 func (w *Links) Watch() collector.Watch {
 	return collector.Watch{Name: "links", Purpose: catalogue.Essential}
+}
+
+// Has tells whether an instance is that of a port, as far as the watcher has seen
+// them. It may be called at any time.
+func (w *Links) Has(instance string) bool {
+	all := w.instances.Load()
+	return all != nil && slices.Contains(*all, instance)
+}
+
+// publish has Has know of the ports that there are.
+func (w *Links) publish() {
+	all := make([]string, 0, len(w.ports))
+	for _, p := range w.ports {
+		all = append(all, p.instance)
+	}
+	w.instances.Store(&all)
 }
 
 // Run implements collector.Watcher. What changed while it did not run, after a
@@ -181,6 +200,7 @@ func (w *Links) add() {
 		enabled: l.flags&unix.IFF_UP != 0, carrier: l.carrier(),
 	}
 	w.ports[l.index] = p
+	w.publish()
 	if p.carrier {
 		p.mbits = w.speed(p)
 	}
@@ -193,6 +213,7 @@ func (w *Links) remove(index int32) {
 		return
 	}
 	delete(w.ports, index)
+	w.publish()
 	if p.carrier {
 		w.notice(sample.Sign{At: w.now(), Kind: sample.PortDown, Instance: p.instance})
 	}
@@ -205,6 +226,7 @@ func (w *Links) update(p *watchedPort) {
 	p.round = w.round
 	if name := string(l.name); name != p.name {
 		p.name, p.instance = name, label.Interface(name, uint32(l.index))
+		w.publish()
 	}
 	before := *p
 	ups, downs, late := p.count(l)

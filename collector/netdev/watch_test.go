@@ -286,6 +286,26 @@ func TestOnlyPortsAreWatched(t *testing.T) {
 	})
 }
 
+func TestHasTellsWhichInstancesArePorts(t *testing.T) {
+	if NewLinks(Config{}).Has("lan1") {
+		t.Error("a watcher that has not run knows a port")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		bridge := wired("br0", 4)
+		bridge.kind = "bridge"
+		x := raise(t, wired("lan1", 2), wired("lan2", 3), bridge)
+		x.tell(wired("lan2", 3).down())
+		for name, want := range map[string]bool{"lan1": true, "lan2": true, "lan3": false, "br0": false, "": false} {
+			if got := x.links.Has(name); got != want {
+				t.Errorf("Has(%q) = %v", name, got)
+			}
+		}
+		if err := x.end(); !errors.Is(err, context.Canceled) {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
 func TestPortSwitchedOffIsNoLostLink(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		eth1 := wired("eth1", 2)

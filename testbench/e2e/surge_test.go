@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -149,10 +150,70 @@ func TestStrikeThroughTheMainsLeavesTheLineUnharmed(t *testing.T) {
 	}) {
 		t.Errorf("events %+v; want an unclean start", got.Events)
 	}
+	if missed, found := restart(got); found {
+		t.Errorf("nothing is missed since the restart, but %+v", missed)
+	}
 	for _, id := range []catalogue.ID{catalogue.LineDownAttenuation, catalogue.LineDownMargin, catalogue.LineUpAttenuation} {
 		if st := steps(got, id); len(st) > 0 {
 			t.Errorf("the line was unharmed, but %+v", st)
 		}
+	}
+}
+
+// restart returns the event of what is missed since a restart, when it was over.
+func restart(s cem.BoxState) (cem.Event, bool) {
+	for _, e := range events(s, wire.Surge) {
+		if len(evidence(e, sample.Restarted)) > 0 {
+			return e, true
+		}
+	}
+	return cem.Event{}, false
+}
+
+// What dies while the power is away gives no sign: the box that starts sees a port
+// without a link and a line that does not train, as many boxes do all their life.
+func TestWhatDiesWithThePowerIsInTheEvidenceOfTheRestart(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, "livebox5")
+	cfg := s.configuration(t)
+	port := func(name string) {
+		if err := s.box.Port(name, false, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.boot(t, cfg, func(x teller) bool {
+		x.wait(2 * time.Hour)
+		port("eth2") // its device is unplugged an hour before
+		x.wait(time.Hour)
+		return true
+	})
+	s.box.PowerDip(time.Second)
+	port("eth1")
+	s.box.BendFibre(30)
+	s.boot(t, cfg, func(x teller) bool {
+		x.wait(time.Hour)
+		return false
+	})
+	got := s.told(t)
+	for _, e := range notices(got) {
+		if len(evidence(e, sample.Restarted)) == 0 {
+			t.Errorf("before the power failed: %+v; want nothing", e)
+		}
+	}
+	missed, found := restart(got)
+	if !found {
+		t.Fatalf("events %+v; want one of what is missed since the restart", got.Events)
+	}
+	dead := evidence(missed, sample.PortDead)
+	if p := dead["eth1"]; len(dead) != 1 || p.Metric != catalogue.PortBitRate || p.Before != 1000 {
+		t.Errorf("dead ports %+v; want eth1 alone, which had 1000 Mbit/s", dead)
+	}
+	down := slices.Collect(maps.Values(evidence(missed, sample.LineDown)))
+	if len(down) != 1 || down[0].Metric != catalogue.OpticState || down[0].Before != catalogue.OpticStateO5 {
+		t.Errorf("lines that are down %+v; want the optical unit, which was in O5", down)
+	}
+	if cause := causes(missed); !slices.Contains(cause, catalogue.RestartPowerOn) {
+		t.Errorf("causes %v; want power", cause)
 	}
 }
 

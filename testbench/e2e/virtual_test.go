@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -77,6 +79,47 @@ func (p pushed) Run(ctx context.Context, notice func(sample.Sign)) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// jacks are the source ports: what the story's kernel shows of its interfaces
+// beside the socket, which is this machine's.
+type jacks struct {
+	collector.Description
+	*story
+}
+
+func (j jacks) Describe() collector.Description { return j.Description }
+
+func (j jacks) Collect(_ context.Context, b *sample.Batch) error {
+	folder := filepath.Join(j.tree, "sys", "class", "net")
+	names, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, n := range names {
+		carrier, err := number(filepath.Join(folder, n.Name(), "carrier"))
+		if err != nil {
+			return err
+		}
+		b.Add(catalogue.PortCarrier, n.Name(), carrier)
+		mbits, err := number(filepath.Join(folder, n.Name(), "speed"))
+		if err != nil {
+			return err
+		}
+		if mbits > 0 {
+			b.Add(catalogue.PortBitRate, n.Name(), mbits)
+		}
+	}
+	return nil
+}
+
+// number reads a file of the kernel.
+func number(name string) (int64, error) {
+	b, err := os.ReadFile(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
 }
 
 // configuration is that of the program that will deliver, with the intervals and
@@ -167,6 +210,12 @@ func (s *story) boot(t *testing.T, cfg config.Config, tell func(teller) (powerFa
 				e.Sys = filepath.Join(s.tree, "sys")
 				b := agent.ThisBox(e)
 				b.Watchers = []collector.Watcher{pushed{s}}
+				for i, src := range b.Sources {
+					if src.Describe().Name == "ports" {
+						b.Sources[i] = jacks{src.Describe(), s}
+					}
+				}
+				b.Port = func(name string) bool { return strings.HasPrefix(name, "eth") }
 				return b
 			},
 		})

@@ -3,7 +3,9 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +75,58 @@ func stored(cfg config.Config) (bytes int64) {
 	}
 }
 
+// mayhem is a box on which everything happens every second.
+type mayhem struct{ flapper }
+
+func (f mayhem) Run(ctx context.Context, notice func(sample.Sign)) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	r := rand.New(rand.NewPCG(3, 4))
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ticker.C:
+			// The line alone for ten minutes, then everything for as long.
+			k := sample.LineRetrained
+			if f.mono()/(10*time.Minute)%2 == 0 {
+				k = sample.SignKind(r.IntN(51))
+			}
+			notice(sample.Sign{At: f.mono(), Kind: k, Instance: "i" + strconv.Itoa(r.IntN(9))})
+		}
+	}
+}
+
+// storm runs the agent on a box without a backend for some time.
+func storm(t *testing.T, span time.Duration, box func(flapper) collector.Watcher) (a *Agent, line int64) {
+	t.Helper()
+	born := time.Now()
+	mono := func() time.Duration { return time.Since(born) + time.Hour }
+	cfg := config.Default()
+	cfg.Box.ID = "box-1"
+	cfg.Box.StateDir = filepath.Join(t.TempDir(), "state")
+	cfg.Box.RunDir = "/dev/null/run"
+	cfg.Uplink.Broker = "tcp://127.0.0.1:1"
+	a, err := New(cfg, Options{
+		Log:  slog.New(slog.DiscardHandler),
+		Host: clock.Host{Mono: mono, BootID: func() ([]byte, error) { return []byte("boot"), nil }},
+		Box:  func(Env) Box { return Box{Watchers: []collector.Watcher{box(flapper{mono})}} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), span)
+	defer cancel()
+	if err := a.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	line = stored(cfg)
+	s := a.store.Stats()
+	t.Logf("%d events, %d B of flash in %d commits (%d B each), %d B for the line",
+		s.Appended, s.FlashWritten, s.Commits, s.FlashWritten/int64(max(s.Commits, 1)), line)
+	return a, line
+}
+
 // An hour, and then a day, of a line and a port that flap without end and no
 // backend: events stay within what an outage may write to flash and what a day
 // may cost the line.
@@ -88,34 +142,25 @@ func TestFlappingHourStaysWithinTheFlashAndUplinkBudgets(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				born := time.Now()
-				mono := func() time.Duration { return time.Since(born) + time.Hour }
-				cfg := config.Default()
-				cfg.Box.ID = "box-1"
-				cfg.Box.StateDir = filepath.Join(t.TempDir(), "state")
-				cfg.Box.RunDir = "/dev/null/run"
-				cfg.Uplink.Broker = "tcp://127.0.0.1:1"
-				a, err := New(cfg, Options{
-					Log:  slog.New(slog.DiscardHandler),
-					Host: clock.Host{Mono: mono, BootID: func() ([]byte, error) { return []byte("boot"), nil }},
-					Box:  func(Env) Box { return Box{Watchers: []collector.Watcher{flapper{mono}}} },
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				ctx, cancel := context.WithTimeout(t.Context(), tt.span)
-				defer cancel()
-				if err := a.Run(ctx); err != nil {
-					t.Fatal(err)
-				}
+				a, line := storm(t, tt.span, func(f flapper) collector.Watcher { return f })
 				s := a.store.Stats()
-				bytes := stored(cfg)
-				if s.Appended < 4 || s.Appended > tt.events || s.FlashWritten > tt.flash || bytes == 0 || bytes > tt.uplink || a.signsLost.Load() > 0 {
+				if s.Appended < 4 || s.Appended > tt.events || s.FlashWritten > tt.flash || line == 0 || line > tt.uplink || a.signsLost.Load() > 0 {
 					t.Errorf("%d events, %d B of flash, %d B for the line, %d signs lost; want at most %d, %d, %d, none",
-						s.Appended, s.FlashWritten, bytes, a.signsLost.Load(), tt.events, tt.flash, tt.uplink)
+						s.Appended, s.FlashWritten, line, a.signsLost.Load(), tt.events, tt.flash, tt.uplink)
 				}
-				t.Logf("%d events, %d B of flash in %d commits, %d B for the line", s.Appended, s.FlashWritten, s.Commits, bytes)
 			})
 		})
 	}
+}
+
+// A day on which everything happens all the time: every event that is told finds
+// room in the day's allowance of flash, so that none waits in memory.
+func TestWorstDayOfEventsStaysWithinTheFlashBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := storm(t, 24*time.Hour, func(f flapper) collector.Watcher { return mayhem{f} })
+		s := a.store.Stats()
+		if s.Appended < 100 || s.Commits < s.Appended || s.FlashWritten > 4<<20 {
+			t.Errorf("%d events in %d commits, %d B of flash; want each in a commit of its own, within 4 MiB", s.Appended, s.Commits, s.FlashWritten)
+		}
+	})
 }

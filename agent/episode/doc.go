@@ -9,6 +9,8 @@
 //     kind that means nothing alone.
 //   - However fast signs come, no more than a few events an hour come of them;
 //     what could not be told is counted in the next event that is.
+//   - However fast signs of one type of event come, the first of every other type
+//     is told.
 //   - Memory is bounded, and time is what the caller says that it is.
 //
 // # What opens an episode

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"livebox-agent/agent/allowance"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
 	"livebox-agent/uplink/wire"
@@ -34,15 +35,17 @@ const (
 )
 
 // Limits: episodes of the line alone and those of more each have 6 at once and one
-// more each 90 minutes after that, so that a line which trains all day keeps no
-// surge from being told; other events have 8 and one each hour. An episode has
-// four events at most, and an event costs the flash some 19 kB: 3.3 MB a day where
-// both never end, of the 4 MB that an outage may cost.
+// more each two hours after that, so that a line which trains all day keeps no
+// surge from being told; each type of other event has 4 and one each four hours,
+// so that none keeps another from being told. An episode has four events at most:
+// 204 events on the first day and 132 on those after it where nothing ever ends. An
+// event is a commit of some 20 kB (go test -run WorstDay -v ./agent), so that is
+// 4.1 MB of flash and 2.6 MB, of the 4 MiB a day that the store may write.
 const (
 	burst       = 6
-	every       = 90 * time.Minute
-	burstOthers = 8
-	everyOther  = time.Hour
+	every       = 2 * time.Hour
+	burstOthers = 4
+	everyOther  = 4 * time.Hour
 	// maxNotices bounds the notices of one episode: the first, and one each time
 	// that the evidence becomes of more.
 	maxNotices = 3
@@ -65,19 +68,24 @@ type Gatherer struct {
 	levels   levels
 	now      *episode // nil: none
 	episodes uint64
-	lines    bucket // of episodes of the line alone
-	surges   bucket // of the others
-	others   bucket
+	lines    allowance.Allowance // of episodes of the line alone
+	surges   allowance.Allowance // of the others
+	others   map[wire.EventType]*allowance.Allowance
 	untold   uint64
+	unread   uint64 // messages of the kernel that were lost, of which no event has told
 }
 
 // New returns a Gatherer that has seen nothing.
 func New() *Gatherer {
-	return &Gatherer{
-		lines:  bucket{burst: burst, every: every},
-		surges: bucket{burst: burst, every: every},
-		others: bucket{burst: burstOthers, every: everyOther},
+	g := &Gatherer{
+		lines:  allowance.Allowance{Burst: burst, Every: every},
+		surges: allowance.Allowance{Burst: burst, Every: every},
+		others: map[wire.EventType]*allowance.Allowance{},
 	}
+	for _, t := range types {
+		g.others[t] = &allowance.Allowance{Burst: burstOthers, Every: everyOther}
+	}
+	return g
 }
 
 // An episode is one that is open.
@@ -191,7 +199,7 @@ func (g *Gatherer) notify(e *episode, now time.Duration) []Told {
 	if e.kind() == wire.Line {
 		tokens = &g.lines
 	}
-	if e.notices == 0 && !tokens.take(now) {
+	if e.notices == 0 && !tokens.Take(now) {
 		return nil
 	}
 	e.notices++
@@ -318,11 +326,17 @@ func (e *episode) kind() wire.EventType {
 	return wire.Surge
 }
 
-// owning adds how many events could not be told before this one.
+// owning adds what could not be told before this event: how many others, and how
+// many messages of the kernel no one has read.
 func (g *Gatherer) owning(e wire.Event) wire.Event {
-	if g.untold > 0 {
-		e.Attributes = append(e.Attributes, wire.Attribute{Key: "untold", Value: strconv.FormatUint(g.untold, 10)})
-		g.untold = 0
+	for _, c := range []struct {
+		key string
+		n   *uint64
+	}{{"untold", &g.untold}, {"messages_lost", &g.unread}} {
+		if *c.n > 0 {
+			e.Attributes = append(e.Attributes, wire.Attribute{Key: c.key, Value: strconv.FormatUint(*c.n, 10)})
+			*c.n = 0
+		}
 	}
 	return e
 }
@@ -331,15 +345,18 @@ func (g *Gatherer) owning(e wire.Event) wire.Event {
 func (g *Gatherer) expire(now time.Duration) []Told {
 	s := g.recent[0]
 	g.recent = slices.Delete(g.recent, 0, 1)
-	if s.Kind != sample.Stepped {
-		return nil
+	switch s.Kind {
+	case sample.Stepped:
+		return g.single(s, now)
+	case sample.KernelMessagesLost:
+		g.unread += uint64(max(0, s.After-s.Before))
 	}
-	return g.single(s, now)
+	return nil
 }
 
 // single tells a sign that is an event of its own.
 func (g *Gatherer) single(s sample.Sign, now time.Duration) []Told {
-	if !g.others.take(now) {
+	if !g.others[types[s.Kind]].Take(now) {
 		g.untold++
 		return nil
 	}

@@ -318,8 +318,8 @@ func TestAStormOfSignsMakesFewEvents(t *testing.T) {
 		take(say(g, time.Duration(s)*time.Second, k, fmt.Sprint("i", r.IntN(100))))
 	}
 	take(finish(g))
-	// Of either kind of episode: those at once, 16 in a day, four events each.
-	if limit := 4*2*(burst+16) + burstOthers + 24; events > limit {
+	// Of either kind of episode: those at once, 12 in a day, four events each.
+	if limit := 4*2*(burst+12) + 6*(burstOthers+6); events > limit {
 		t.Errorf("%d events; want at most %d", events, limit)
 	}
 	if evidence > maxEvidence*2+maxEach*len(watched) {
@@ -358,6 +358,56 @@ func TestLineThatTrainsAllDayKeepsNoSurgeFromBeingTold(t *testing.T) {
 	got := show(say(g, time.Duration(3*burst-1)*5*time.Minute+time.Second, sample.BrownOut, "in1"))
 	if want := "surge episode=18 part=notice untold="; !strings.HasPrefix(got, want) {
 		t.Errorf("got %s; want %s…", got, want)
+	}
+}
+
+// Each type of event alone, flooded for a day, leaves room for the first of every
+// other type, and for the first episode.
+func TestFloodOfOneTypeSilencesNoOther(t *testing.T) {
+	of := map[wire.EventType]sample.SignKind{}
+	for k, e := range types {
+		of[e] = max(of[e], k)
+	}
+	for flooding, kind := range of {
+		g := New()
+		flooded, last := 0, time.Duration(0)
+		for i := range 24 * 60 {
+			last = time.Duration(i) * time.Minute
+			flooded += len(say(g, last, kind, fmt.Sprint("i", i)))
+		}
+		if most := burstOthers + 6; flooded > most || flooded < burstOthers || g.untold == 0 {
+			t.Errorf("%v: %d told in a day, %d counted; want at most %d", flooding, flooded, g.untold, most)
+		}
+		for other, kind := range of {
+			if other == flooding {
+				continue
+			}
+			last += time.Minute
+			told := append(say(g, last, kind, "x"), finish(g)...) // a step waits for what it may belong to
+			if len(told) != 1 || told[0].Event.Type != other {
+				t.Errorf("%v floods: of the first %v was told %s", flooding, other, show(told))
+			}
+		}
+		if told := say(g, last+time.Minute, sample.BrownOut, "in1"); len(told) != 1 {
+			t.Errorf("%v floods: of the first brown-out was told %s", flooding, show(told))
+		}
+	}
+}
+
+func TestMessagesThatTheKernelOverwroteAreCountedInTheNextEvent(t *testing.T) {
+	g := New()
+	for i := range 2 {
+		after := time.Duration(i) * time.Minute
+		told := g.Add(sample.Sign{At: at + after, Kind: sample.KernelMessagesLost, Before: int64(7 * i), After: int64(7 * (i + 1))}, at+after)
+		if told = append(told, finish(g)...); len(told) > 0 {
+			t.Errorf("told %s", show(told))
+		}
+	}
+	if got, want := show(say(g, time.Hour, sample.PortFlapping, "lan1")), "flapping messages_lost=14: port_flapping(lan1)\n"; got != want {
+		t.Errorf("got %s; want %s", got, want)
+	}
+	if got, want := show(say(g, 2*time.Hour, sample.PortSteady, "lan1")), "flapping: port_steady(lan1)\n"; got != want {
+		t.Errorf("got %s; want it told once: %s", got, want)
 	}
 }
 

@@ -6,11 +6,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
 
-	"livebox-agent/buffer"
+	"livebox-agent/agent/episode"
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
@@ -168,8 +169,10 @@ func TestRecordingOnDemand(t *testing.T) {
 	t.Errorf("no report is as the answer says: %+v", got)
 }
 
-// BenchmarkEvidenceToFlash is the time from a sign to its being on flash, on the
-// file system of the temporary directory: what a dying box must live for.
+// BenchmarkEvidenceToFlash is the time from a watcher's notice of a sign to its
+// being on flash, on the file system of the temporary directory: what a dying box
+// must live for. The sign passes the detectors, the queue and the gatherer, and the
+// commit has been synced when the store counts it.
 func BenchmarkEvidenceToFlash(b *testing.B) {
 	tr := newTrialIn(b.TempDir(), "essential")
 	tr.cfg.Buffer.FlashDailyBytes = 1 << 30
@@ -178,13 +181,21 @@ func BenchmarkEvidenceToFlash(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer a.store.Close()
+	ctx, cancel := context.WithCancel(b.Context())
+	gathered := make(chan struct{})
+	go func() { defer close(gathered); a.gather(ctx) }()
+	defer func() { cancel(); <-gathered }()
 	var took []time.Duration
 	for b.Loop() {
+		a.mu.Lock()
+		a.gatherer = episode.New() // each sign is the first of an episode
+		a.mu.Unlock()
+		before := a.store.Stats().Events.FlashReports
 		start := time.Now()
-		e := wire.Event{Type: wire.Surge, At: a.clock.Mono(), Evidence: []wire.Evidence{
-			{Sign: sample.Sign{At: a.clock.Mono(), Kind: sample.BrownOut, Instance: "in1", Metric: catalogue.SensorVoltage, Before: 12000, After: 9100}},
-		}}
-		a.report(buffer.Events, e.At, e.At, eventSections(e, catalogue.Essential), a.store.Append)
+		a.hear(sample.Sign{At: a.clock.Mono(), Kind: sample.BrownOut, Instance: "in1", Metric: catalogue.SensorVoltage, Before: 12000, After: 9100})
+		for a.store.Stats().Events.FlashReports == before {
+			runtime.Gosched()
+		}
 		took = append(took, time.Since(start))
 	}
 	slices.Sort(took)

@@ -51,6 +51,7 @@ func Measure(ctx context.Context, o Options) (report Report, err error) {
 			return rows, err
 		}},
 		{"coding the reference trace", func() ([]Row, error) { return line(r) }},
+		{"timing evidence on its way to flash", func() ([]Row, error) { return evidence(ctx, o.Root) }},
 		{"writing a day of reports to flash", func() ([]Row, error) { return flashDays() }},
 	} {
 		fmt.Fprintf(o.Progress, "%s\n", part.name)

@@ -166,25 +166,40 @@ func (d *Detectors) start(k key, of kind) *entry {
 
 // Notice takes a sign that was pushed (a link that went down, a message of the
 // kernel) and gives it to emit, but for those of a link that flaps: the first
-// and the last of those are told, and that it flaps.
+// and the last of those are told, and that it flaps. What a chip's alarm and its
+// readings both say of a temperature is told once.
 func (d *Detectors) Notice(s sample.Sign, emit func(sample.Sign)) {
 	d.emit = emit
-	ofLink := s.Kind == sample.PortDown || s.Kind == sample.PortUp || s.Kind == sample.PortSlower
-	if !d.cfg.Flapping || !ofLink {
-		emit(s)
-		return
-	}
-	k := key{catalogue.PortCarrierDowns, s.Instance}
-	e := d.find(k)
-	if e == nil {
-		d.at = s.At
-		if e = d.start(k, ofPort); e == nil {
-			emit(s) // a port too many is told as it is
+	switch s.Kind {
+	case sample.PortDown, sample.PortUp, sample.PortSlower:
+		if e := d.noticed(d.cfg.Flapping, key{catalogue.PortCarrierDowns, s.Instance}, ofPort, s.At); e != nil {
+			e.state.(*port).notice(d, e, s)
+			return
+		}
+	case sample.Hot, sample.Cooled:
+		if e := d.noticed(d.cfg.Thermal, key{catalogue.SensorTemperature, s.Instance}, ofTemperature, s.At); e != nil {
+			e.state.(*temperature).alarm(d, e, s)
 			return
 		}
 	}
-	e.seen = max(e.seen, s.At)
-	e.state.(*port).notice(d, e, s)
+	emit(s)
+}
+
+// noticed returns the entry that a pushed sign is of; nil where it is not looked
+// at, or one too many: it is then told as it is.
+func (d *Detectors) noticed(enabled bool, k key, of kind, at time.Duration) *entry {
+	if !enabled {
+		return nil
+	}
+	e := d.find(k)
+	if e == nil {
+		d.at = at
+		if e = d.start(k, of); e == nil {
+			return nil
+		}
+	}
+	e.seen = max(e.seen, at)
+	return e
 }
 
 // Tick tells what follows from time alone (a link that flaps no more) and lets
@@ -222,10 +237,6 @@ func (d *Detectors) Forget(p catalogue.Purpose) {
 		}
 	}
 }
-
-// Instances returns how many instances are known; it is bounded. Refused
-// returns how many readings found no place for theirs.
-func (d *Detectors) Instances() (known int, refused uint64) { return len(d.index), d.refused }
 
 // tell gives a sign of an entry.
 func (d *Detectors) tell(e *entry, s sample.Sign) {

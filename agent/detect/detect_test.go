@@ -392,7 +392,7 @@ func TestDetectorsThatAreOffAreSilent(t *testing.T) {
 		b.see(time.Minute, b.batch.Readings...)
 	}
 	b.want(t, "all off")
-	if n, _ := b.d.Instances(); n != 0 {
+	if n := len(b.d.index); n != 0 {
 		t.Errorf("%d instances are known", n)
 	}
 }

@@ -11,6 +11,8 @@
 //     are known.
 //   - A link that flaps is told once, and what it does meanwhile is not; then
 //     that it is steady, and how it was left.
+//   - Heat that a chip's own alarm and its readings both find is told once, and
+//     its end when neither finds it any more.
 //   - No detector tells of one instance more than ten times in an hour, and as
 //     often that it is over.
 //   - What was learnt under a purpose is forgotten with it.

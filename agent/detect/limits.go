@@ -20,10 +20,12 @@ type temperature struct {
 	level
 	high, back int32 // 0: none
 
-	hot   bool
-	since time.Duration // when the other state was first seen; never: it is not
-	was   int32         // the last value that was no sign of the other state
-	told  bucket
+	hot     bool          // beyond its own limit
+	alarmed bool          // its chip's alarm is raised
+	said    bool          // that it is hot
+	since   time.Duration // when the other state was first seen; never: it is not
+	was     int32         // the last value that was no sign of the other state
+	told    bucket
 }
 
 func newTemperature(d *Detectors, m catalogue.ID) *temperature {
@@ -47,6 +49,9 @@ func (t *temperature) observe(d *Detectors, e *entry, m catalogue.ID, v int64) {
 		return
 	}
 	x := bounded(v)
+	if hot := t.hot || t.alarmed; hot && !t.said { // it was told too often of late
+		t.say(d, e, sample.Sign{At: d.at, Kind: sample.Hot, Metric: m, Before: int64(t.was), After: v}, d.at)
+	}
 	if other := !t.hot && x >= t.high || t.hot && x <= t.high-t.back; !other {
 		t.since, t.was = never, x
 		return
@@ -60,11 +65,27 @@ func (t *temperature) observe(d *Detectors, e *entry, m catalogue.ID, v int64) {
 	s := sample.Sign{At: t.since, Kind: sample.Hot, Metric: m, Before: int64(t.was), After: v}
 	if t.hot {
 		s.Kind = sample.Cooled
-	} else if !t.told.allow(d.at) {
-		return
 	}
 	t.hot, t.since, t.was = !t.hot, never, x
-	d.tell(e, s)
+	t.say(d, e, s, d.at)
+}
+
+// alarm takes a sign that the chip's own alarm was raised, or is no more.
+func (t *temperature) alarm(d *Detectors, e *entry, s sample.Sign) {
+	t.alarmed = s.Kind == sample.Hot
+	t.say(d, e, s, s.At)
+}
+
+// say tells that it is hot where the limit or the alarm is the first to find so,
+// and that it has cooled where neither does any more.
+func (t *temperature) say(d *Detectors, e *entry, s sample.Sign, at time.Duration) {
+	switch hot := t.hot || t.alarmed; {
+	case hot == t.said, hot && !t.told.allow(at):
+		return
+	default:
+		t.said = hot
+		d.tell(e, s)
+	}
 }
 
 // A rail is a supply voltage: it has a level, and a band that it leaves at

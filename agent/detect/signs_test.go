@@ -169,6 +169,67 @@ func TestRail(t *testing.T) {
 	}
 }
 
+// A chip's own alarm and the readings find the same heat, in either order: it is
+// told by the first of them, and its end by the last.
+func TestHeatOfWhichTheChipTellsTooIsToldOnce(t *testing.T) {
+	b := newBench(func(c *Config) { c.Step = false })
+	heat := func(v int64) {
+		for range 10 {
+			b.see(20*time.Second, reading(catalogue.SensorTemperature, "soc", v))
+		}
+	}
+	for range 2 { // again and again
+		b.push(sample.Hot, "soc")
+		b.want(t, "the alarm", sample.Hot)
+		heat(101_000)
+		b.want(t, "the alarm, then the readings")
+		b.push(sample.Cooled, "soc")
+		b.want(t, "the alarm goes, the readings stay")
+		heat(90_000)
+		b.want(t, "both are over", sample.Cooled)
+
+		heat(101_000)
+		b.want(t, "the readings", sample.Hot)
+		b.push(sample.Hot, "soc")
+		b.want(t, "the readings, then the alarm")
+		heat(90_000)
+		b.want(t, "the readings go, the alarm stays")
+		b.push(sample.Cooled, "soc")
+		b.want(t, "both are over", sample.Cooled)
+	}
+	b.push(sample.Hot, "soc")
+	b.push(sample.Hot, "other")
+	b.push(sample.Cooled, "other")
+	b.want(t, "two sensors", sample.Hot, sample.Hot, sample.Cooled)
+}
+
+// An alarm that comes and goes is bounded as all signs are, and heat that it kept
+// from being told is told when there is room.
+func TestAlarmThatComesAndGoesIsBounded(t *testing.T) {
+	b := newBench(func(c *Config) { c.Step = false })
+	hot := 0
+	for range 60 {
+		b.see(30*time.Second, reading(catalogue.SensorTemperature, "soc", 90_000))
+		b.push(sample.Hot, "soc")
+		b.see(30*time.Second, reading(catalogue.SensorTemperature, "soc", 90_000))
+		b.push(sample.Cooled, "soc")
+	}
+	for _, s := range b.told {
+		if s.Kind == sample.Hot {
+			hot++
+		}
+	}
+	if hot < atOnce || hot > 2*atOnce || len(b.told) != 2*hot {
+		t.Errorf("%d times hot in an hour, of %d signs; want at most %d, each with its end", hot, len(b.told), 2*atOnce)
+	}
+	b.told = nil
+	b.push(sample.Hot, "soc")
+	for range 60 {
+		b.see(time.Minute, reading(catalogue.SensorTemperature, "soc", 90_000))
+	}
+	b.want(t, "hot for an hour", sample.Hot)
+}
+
 func TestThermal(t *testing.T) {
 	b := newBench(func(c *Config) { c.Step = false })
 	heat := func(v int64, n int) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"livebox-agent/agent/episode"
+	"livebox-agent/agent/window"
 	"livebox-agent/buffer"
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
@@ -97,11 +98,11 @@ func (a *Agent) tell(due func(*episode.Gatherer, time.Duration) []episode.Told) 
 	now := a.clock.Mono()
 	a.mu.Lock()
 	told := due(a.gatherer, now)
-	recordings := make([][]buffer.Section, len(told))
+	recordings := make([]window.Cut, len(told)) // coded when no reading waits for it
 	for i, t := range told {
 		if t.To > 0 {
 			only := func(p catalogue.Purpose) bool { return p == t.Purpose }
-			recordings[i] = a.window.Sections(t.From, t.To, only, episodeBytes)
+			recordings[i] = a.window.Cut(t.From, t.To, only)
 		}
 	}
 	a.mu.Unlock()
@@ -109,7 +110,7 @@ func (a *Agent) tell(due func(*episode.Gatherer, time.Duration) []episode.Told) 
 		if t.To > 0 {
 			t.Event.Unseen = a.unseen()
 		}
-		sections := append(eventSections(t.Event, t.Purpose), recordings[i]...)
+		sections := append(eventSections(t.Event, t.Purpose), recordings[i].Sections(episodeBytes)...)
 		a.report(buffer.Events, t.Event.At, t.Event.At, sections, a.store.Append)
 		if t.Notice {
 			// The power may fail at any moment: what was measured until now is
@@ -152,8 +153,9 @@ type Recorded struct {
 func (a *Agent) record(reason string) Recorded {
 	now := a.clock.Mono()
 	a.mu.Lock()
-	sections := a.window.Sections(max(now-recordedBefore, 0), now, a.granted.Has, recordingBytes)
+	cut := a.window.Cut(max(now-recordedBefore, 0), now, a.granted.Has)
 	a.mu.Unlock()
+	sections := cut.Sections(recordingBytes)
 	r := Recorded{Sections: len(sections)}
 	for _, s := range sections {
 		r.Bytes += len(s.Body)

@@ -1,11 +1,13 @@
 package window
 
 import (
+	"slices"
 	"time"
 
 	"livebox-agent/buffer"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
+	"livebox-agent/uplink/wire"
 )
 
 const (
@@ -70,25 +72,57 @@ func (r *Recorder) code(now time.Duration) {
 	r.held = r.held[:n]
 }
 
-// Sections returns the columns of the minutes that have a part in from to to, of
-// the purposes that wanted says, in order of time. Where they are more than
-// limit bytes the oldest are left out: what followed cannot be had again.
-func (r *Recorder) Sections(from, to time.Duration, wanted func(catalogue.Purpose) bool, limit int) []buffer.Section {
-	r.code(to)
-	first := len(r.held)
-	for first > 0 && r.held[first-1].to > from {
-		if h := r.held[first-1]; wanted(h.purpose) && h.from < to {
-			if limit -= len(h.body); limit < 0 {
-				break
-			}
+// A Cut is what a Recorder held at one moment, to be coded while it goes on.
+type Cut struct {
+	held []recording // wanted, oldest first
+	open []purposed  // of the minute that is not coded yet
+}
+
+// Cut returns the minutes that have a part in from to to, of the purposes that
+// wanted says. It codes nothing: what is not coded yet is copied.
+func (r *Recorder) Cut(from, to time.Duration, wanted func(catalogue.Purpose) bool) Cut {
+	var c Cut
+	for _, h := range r.held {
+		if h.to > from && h.from < to && wanted(h.purpose) {
+			c.held = append(c.held, h)
 		}
+	}
+	if r.opened >= to {
+		return c
+	}
+	for _, t := range r.tables {
+		if own := t.fresh(); len(own.Columns) > 0 && wanted(t.purpose) {
+			c.open = append(c.open, own.clone())
+		}
+	}
+	return c
+}
+
+// clone returns a copy that shares nothing with t.
+func (t purposed) clone() purposed {
+	n := len(t.Times)
+	values := make([]int64, 0, n*len(t.Columns))
+	c := purposed{t.purpose, wire.Table{Times: slices.Clone(t.Times), Columns: slices.Clone(t.Columns)}}
+	for i := range c.Columns {
+		values = append(values, t.Columns[i].Values...)
+		c.Columns[i].Values = values[i*n : (i+1)*n : (i+1)*n]
+	}
+	return c
+}
+
+// Sections returns the columns of each minute, in order of time. Where they are
+// more than limit bytes the oldest are left out: what followed cannot be had again.
+func (c Cut) Sections(limit int) []buffer.Section {
+	var encoder wire.Encoder
+	all := make([]buffer.Section, 0, len(c.held)+1)
+	for _, h := range c.held {
+		all = append(all, buffer.Section{Purpose: h.purpose, Fidelity: buffer.Columns, Body: h.body})
+	}
+	all = append(all, columns(&encoder, c.open)...)
+	first := len(all)
+	for first > 0 && limit >= len(all[first-1].Body) {
 		first--
+		limit -= len(all[first].Body)
 	}
-	var all []buffer.Section
-	for _, h := range r.held[first:] {
-		if wanted(h.purpose) && h.from < to {
-			all = append(all, buffer.Section{Purpose: h.purpose, Fidelity: buffer.Columns, Body: h.body})
-		}
-	}
-	return all
+	return all[first:]
 }

@@ -1,7 +1,10 @@
 package window
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,7 +38,7 @@ func TestRecorderHasTheLastTwentyMinutes(t *testing.T) {
 	var r Recorder
 	fly(&r, time.Hour, 3)
 	now := time.Hour
-	got := decode(t, r.Sections(now-recorded, now, everything, 1<<20), catalogue.Essential)
+	got := decode(t, r.Cut(now-recorded, now, everything).Sections(1<<20), catalogue.Essential)
 	for at := now - recorded; at < now; at += 10 * time.Second {
 		if v, ok := got[atOf(at)]; !ok || v != int64(at/time.Second) {
 			t.Errorf("reading of %v is %d, %v", at, v, ok)
@@ -54,7 +57,7 @@ func TestRecorderGivesWhatWasAskedFor(t *testing.T) {
 	var r Recorder
 	fly(&r, 12*time.Minute, 3)
 	essential := func(p catalogue.Purpose) bool { return p == catalogue.Essential }
-	sections := r.Sections(5*time.Minute, 8*time.Minute, essential, 1<<20)
+	sections := r.Cut(5*time.Minute, 8*time.Minute, essential).Sections(1 << 20)
 	for _, s := range sections {
 		if s.Purpose != catalogue.Essential || s.Fidelity != buffer.Columns {
 			t.Errorf("section of %v, %v", s.Purpose, s.Fidelity)
@@ -64,12 +67,12 @@ func TestRecorderGivesWhatWasAskedFor(t *testing.T) {
 		t.Errorf("got %d readings: %v", len(got), got)
 	}
 	// A recording that has no room for all has what came last.
-	all := r.Sections(0, 12*time.Minute, essential, 1<<20)
+	all := r.Cut(0, 12*time.Minute, essential).Sections(1 << 20)
 	limit := 0
 	for _, s := range all[len(all)-2:] {
 		limit += len(s.Body)
 	}
-	few := r.Sections(0, 12*time.Minute, essential, limit)
+	few := r.Cut(0, 12*time.Minute, essential).Sections(limit)
 	if got := decode(t, few, catalogue.Essential); len(few) != 2 || got[atOf(12*time.Minute-10*time.Second)] != 710 {
 		t.Errorf("%d sections in %d bytes: %v", len(few), limit, got)
 	}
@@ -116,15 +119,61 @@ func TestSealAndRecorderShareEveryReading(t *testing.T) {
 	}
 	add("fast", 40*s)
 	add("slow", 25*s) // asked before the seal
-	if got := r.Sections(0, 50*s, everything, 1<<20); len(got) != 2 || count(got) != 5 {
+	if got := r.Cut(0, 50*s, everything).Sections(1 << 20); len(got) != 2 || count(got) != 5 {
 		t.Errorf("the recorder has %d readings in %d sections; want 5 in 2", count(got), len(got))
 	}
 	add("fast", 55*s)
 	if parts = r.Seal(30*s, 60*s); len(parts) != 1 || count(parts[0].Sections) != 3 {
 		t.Errorf("the second window is %d parts; want 3 readings in one", len(parts))
 	}
-	if got := r.Sections(0, 60*s, everything, 1<<20); len(got) != 3 || count(got) != 6 {
-		t.Errorf("the recorder has %d readings in %d sections; want 6 in 3", count(got), len(got))
+	if got := r.Cut(0, 60*s, everything).Sections(1 << 20); len(got) != 2 || count(got) != 6 {
+		t.Errorf("the recorder has %d readings in %d sections; want 6 in 2", count(got), len(got))
+	}
+}
+
+// What is cut stays as it was while the recorder goes on, and the recorder as it
+// would be without.
+func TestCutAndRecorderShareNothing(t *testing.T) {
+	var r, alone Recorder
+	fly(&r, 5*time.Minute+30*time.Second, 3)
+	fly(&alone, 5*time.Minute+30*time.Second, 3)
+	c := r.Cut(0, time.Hour, everything)
+	want := decode(t, c.Sections(1<<20), catalogue.Personalised)
+	if len(want) != 33*3*int(catalogue.StationBytesReceived-catalogue.StationSignal+1) {
+		t.Fatalf("%d readings in the cut", len(want))
+	}
+	for now := 5*time.Minute + 30*time.Second; now < 9*time.Minute; now += 10 * time.Second {
+		for _, x := range []*Recorder{&r, &alone} {
+			x.Add("stations", catalogue.Personalised, batch(now, sample.Reading{Metric: catalogue.StationSignal, Instance: "station1", Value: -1}))
+		}
+	}
+	if got := decode(t, c.Sections(1<<20), catalogue.Personalised); !maps.Equal(got, want) {
+		t.Errorf("the cut has changed: %d readings, were %d", len(got), len(want))
+	}
+	one, two := r.Cut(0, time.Hour, everything).Sections(1<<20), alone.Cut(0, time.Hour, everything).Sections(1<<20)
+	if !slices.EqualFunc(one, two, func(a, b buffer.Section) bool { return a.Purpose == b.Purpose && bytes.Equal(a.Body, b.Body) }) {
+		t.Error("a recorder that was cut from has other minutes than one that was not")
+	}
+}
+
+// BenchmarkCut is what a recording costs while readings wait (cut), and what it
+// costs in all.
+func BenchmarkCut(b *testing.B) {
+	for _, stations := range []int{8, 60} {
+		var r Recorder
+		fly(&r, 20*time.Minute-10*time.Second, stations)
+		b.Run(fmt.Sprintf("%d_stations/cut", stations), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Cut(0, time.Hour, everything)
+			}
+		})
+		b.Run(fmt.Sprintf("%d_stations/all", stations), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Cut(0, time.Hour, everything).Sections(48 << 10)
+			}
+		})
 	}
 }
 

@@ -172,15 +172,24 @@ func (t *table) padded() purposed {
 func (w *Window) fresh() []buffer.Section {
 	var tables []purposed
 	for _, t := range w.tables {
-		own := rows(t.padded(), t.noted, len(t.times))
+		own := t.fresh()
 		if t.noted = len(t.times); len(own.Columns) > 0 {
 			tables = append(tables, own)
 		}
 	}
+	return columns(&w.encoder, tables)
+}
+
+// fresh returns the rows that Window.fresh has not returned.
+func (t *table) fresh() purposed { return rows(t.padded(), t.noted, len(t.times)) }
+
+// columns returns the tables as one section of columns for each purpose that has
+// readings.
+func columns(encoder *wire.Encoder, tables []purposed) []buffer.Section {
 	var all []buffer.Section
 	for _, p := range catalogue.Purposes() {
 		if own := of(tables, p); len(own) > 0 {
-			all = append(all, buffer.Section{Purpose: p, Fidelity: buffer.Columns, Body: w.encoder.AppendColumns(nil, own, false)})
+			all = append(all, buffer.Section{Purpose: p, Fidelity: buffer.Columns, Body: encoder.AppendColumns(nil, own, false)})
 		}
 	}
 	return all

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"livebox-agent/agent/allowance"
 	"livebox-agent/agent/clock"
 	"livebox-agent/agent/config"
 	"livebox-agent/agent/consent"
@@ -81,10 +82,12 @@ type Agent struct {
 	signsLost atomic.Uint64      // that found no room there
 	missed    chan []sample.Sign // what is missed since a restart, to become an event
 
-	mu       sync.Mutex // guards what follows; never held while the store is written
-	window   window.Recorder
-	opened   time.Duration
-	gatherer *episode.Gatherer
+	mu     sync.Mutex // guards what follows; never held while the store is written
+	window window.Recorder
+	opened time.Duration
+	// recordings bounds those that are asked for.
+	recordings allowance.Allowance
+	gatherer   *episode.Gatherer
 
 	detectors *detect.Detectors // guarded by mu
 
@@ -116,6 +119,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		signs:      make(chan sample.Sign, pendingSigns),
 		missed:     make(chan []sample.Sign, 1),
 		gatherer:   episode.New(),
+		recordings: newRecordings(),
 		detectors:  detect.New(cfg.Detect),
 	}
 	var err error

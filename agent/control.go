@@ -114,13 +114,17 @@ func Ask(ctx context.Context, runDir string) (s Snapshot, err error) {
 }
 
 // Record has the agent that runs with this run directory make an event of what
-// its flight recorder holds, for a reason of at most some two hundred bytes.
+// its flight recorder holds, for a reason of at most some two hundred bytes. The
+// error is a *TooManyError where it was asked for too often.
 func Record(ctx context.Context, runDir, reason string) (r Recorded, err error) {
 	reason = strings.Join(strings.Fields(reason), " ")
 	if n := maxAsk - len(askRecord) - 2; len(reason) > n {
 		return r, fmt.Errorf("a reason of more than %d bytes", n)
 	}
 	err = ask(ctx, runDir, askRecord+" "+reason, &r)
+	if err == nil && r.AgainSeconds > 0 {
+		err = &TooManyError{time.Duration(r.AgainSeconds) * time.Second}
+	}
 	return r, err
 }
 

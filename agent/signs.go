@@ -11,18 +11,13 @@ import (
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
-	"livebox-agent/uplink/wire"
 )
 
 const (
 	// pendingSigns bounds the signs that wait while an event goes to flash.
 	pendingSigns = 256
-	// episodeBytes and recordingBytes bound what an event has of the flight
-	// recorder, in bytes.
-	episodeBytes   = 40 << 10
-	recordingBytes = 48 << 10
-	// recordedBefore is what a recording that was asked for has.
-	recordedBefore = 10 * time.Minute
+	// episodeBytes bounds what an event has of the flight recorder.
+	episodeBytes = 40 << 10
 )
 
 // hear takes a sign from a watcher. The detectors see it first: a link that
@@ -138,29 +133,4 @@ func (a *Agent) unseen() []string {
 		all = append(all, s)
 	}
 	return all
-}
-
-// A Recorded says what became of a recording that was asked for.
-type Recorded struct {
-	// Sequence is the number of its event within the run.
-	Sequence uint64 `json:"sequence"`
-	// Sections and Bytes are what it has of the flight recorder.
-	Sections int `json:"sections"`
-	Bytes    int `json:"bytes"`
-}
-
-// record makes an event of what the flight recorder holds.
-func (a *Agent) record(reason string) Recorded {
-	now := a.clock.Mono()
-	a.mu.Lock()
-	cut := a.window.Cut(max(now-recordedBefore, 0), now, a.granted.Has)
-	a.mu.Unlock()
-	sections := cut.Sections(recordingBytes)
-	r := Recorded{Sections: len(sections)}
-	for _, s := range sections {
-		r.Bytes += len(s.Body)
-	}
-	e := wire.Event{Type: wire.Recording, At: now, Attributes: []wire.Attribute{{Key: "reason", Value: reason}}}
-	r.Sequence = a.report(buffer.Events, now, now, append(eventSections(e, catalogue.Essential), sections...), a.store.Append)
-	return r
 }

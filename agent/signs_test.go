@@ -2,12 +2,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,6 +169,39 @@ func TestRecordingOnDemand(t *testing.T) {
 		}
 	}
 	t.Errorf("no report is as the answer says: %+v", got)
+}
+
+func TestTooManyRecordingsAreRefusedUntilATimeThatIsTold(t *testing.T) {
+	tr := newTrial(t, "essential")
+	asked := 0
+	tr.run(t, func(a *Agent) bool {
+		if tr.essential.asked.Load() < 2 {
+			return false
+		}
+		for range recordings {
+			if r, err := Record(t.Context(), tr.cfg.Box.RunDir, "again"); err != nil || r.Sequence == 0 {
+				t.Errorf("recording %d: %+v, %v", asked, r, err)
+			}
+			asked++
+		}
+		for range 20 {
+			r, err := Record(t.Context(), tr.cfg.Box.RunDir, "again")
+			many, ok := errors.AsType[*TooManyError](err)
+			if !ok || r.Sequence != 0 || many.Again > recordingEvery || many.Again < recordingEvery-time.Minute || !strings.Contains(err.Error(), many.Again.String()) {
+				t.Fatalf("one too many: %+v, %v; want to be told to wait for some %v", r, err, recordingEvery)
+			}
+		}
+		a.mu.Lock()
+		a.recordings = newRecordings() // that time passes
+		a.mu.Unlock()
+		if _, err := Record(t.Context(), tr.cfg.Box.RunDir, "later"); err != nil {
+			t.Error(err)
+		}
+		return true
+	})
+	if e := tr.left(t).ofType(wire.Recording); len(e) != recordings+1 {
+		t.Errorf("%d recordings; want %d", len(e), recordings+1)
+	}
 }
 
 // BenchmarkEvidenceToFlash is the time from a watcher's notice of a sign to its

@@ -92,22 +92,22 @@ func (r *Recorder) Cut(from, to time.Duration, wanted func(catalogue.Purpose) bo
 	}
 	for _, t := range r.tables {
 		if own := t.fresh(); len(own.Columns) > 0 && wanted(t.purpose) {
-			c.open = append(c.open, own.clone())
+			own.detach()
+			c.open = append(c.open, own)
 		}
 	}
 	return c
 }
 
-// clone returns a copy that shares nothing with t.
-func (t purposed) clone() purposed {
+// detach gives the rows of a window memory of their own.
+func (t *purposed) detach() {
 	n := len(t.Times)
+	t.Times = slices.Clone(t.Times)
 	values := make([]int64, 0, n*len(t.Columns))
-	c := purposed{t.purpose, wire.Table{Times: slices.Clone(t.Times), Columns: slices.Clone(t.Columns)}}
-	for i := range c.Columns {
+	for i := range t.Columns {
 		values = append(values, t.Columns[i].Values...)
-		c.Columns[i].Values = values[i*n : (i+1)*n : (i+1)*n]
+		t.Columns[i].Values = values[i*n : (i+1)*n : (i+1)*n]
 	}
-	return c
 }
 
 // Sections returns the columns of each minute, in order of time. Where they are

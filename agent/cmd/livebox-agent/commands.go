@@ -43,7 +43,8 @@ starting.`
 and which states are not as they should be.`
 	longRecord = `Have the running agent make an event of every reading of the last ten minutes,
 of the purposes that are granted, the newest 48 KiB at most. The event goes to the backend before any window
-and is on flash when the command ends, where there is flash.`
+and is on flash when the command ends, where there is flash. It may be asked for four times, and then once each
+six hours.`
 	longBuffer = `Show what the store of reports holds, without changing it. The agent must not be
 running: it has the store open.`
 	longCatalogue = `Print every metric that the agent can report: number, name, unit, resolution,
@@ -253,6 +254,9 @@ func cmdRecord(ctx context.Context, e env, fs *flag.FlagSet, args []string) erro
 		return err
 	}
 	r, err := agent.Record(ctx, cfg.Box.RunDir, *reason)
+	if _, many := errors.AsType[*agent.TooManyError](err); many {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w (is the agent running with this configuration?)", err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,6 +12,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -172,6 +174,40 @@ func TestSampleSaysWhatThisBoxGivesAndWhyNot(t *testing.T) {
 	code, stdout, stderr := agentRun(t, "sample", "--grant", "all")
 	if code != exitOK || !strings.Contains(stdout, "DeviceInfo.UpTime") || strings.Contains(stdout, "not_granted") {
 		t.Errorf("sample --grant all = %d: %s%s", code, stdout, stderr)
+	}
+}
+
+func TestRecordSaysWhatTheAgentAnswers(t *testing.T) {
+	config := writeConfig(t, "")
+	l, err := net.Listen("unix", filepath.Join(filepath.Dir(config), "agent.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, tt := range []struct {
+		answer         string
+		code           int
+		stdout, stderr string
+	}{
+		{`{"sequence":7,"sections":3,"bytes":1200}`, exitOK, "event 7 has 3 sections of readings, 1200 B", ""},
+		{`{"sequence":0}`, exitFailure, "", "the event was not kept"},
+		{`{"again_seconds":5400}`, exitFailure, "", "ask again in 1h30m0s\n"},
+		{`what?`, exitFailure, "", "is the agent running"},
+	} {
+		go func() {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			if _, err := bufio.NewReader(c).ReadString('\n'); err == nil {
+				fmt.Fprintln(c, tt.answer)
+			}
+		}()
+		code, stdout, stderr := agentRun(t, "record", "--config", config)
+		if code != tt.code || !strings.Contains(stdout, tt.stdout) || !strings.Contains(stderr, tt.stderr) {
+			t.Errorf("%s: exit status %d, %q, %q", tt.answer, code, stdout, stderr)
+		}
 	}
 }
 

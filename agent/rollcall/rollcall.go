@@ -220,14 +220,15 @@ func (r *Roll) Due(now time.Duration) (marks []Mark, due bool) {
 	r.forget(now)
 	due = r.changed
 	for i := range r.all {
-		m := r.all[i].settled(now)
-		due = due || m != r.all[i].kept
-		if m.Metric != 0 {
-			marks = append(marks, m)
-		}
+		due = due || r.all[i].settled(now) != r.all[i].kept
 	}
 	if !due || !r.writes.Take(now) {
 		return nil, false
+	}
+	for i := range r.all {
+		if m := r.all[i].settled(now); m.Metric != 0 {
+			marks = append(marks, m)
+		}
 	}
 	return marks, true
 }

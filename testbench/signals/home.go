@@ -46,8 +46,12 @@ type Home struct {
 	// Truth is what happened so far.
 	Truth []Label
 
+	// Asked tells whether the last restart was asked for.
+	Asked bool
+
 	Fibre bool
-	quiet bool // no confounders
+	quiet bool       // no confounders
+	life  *rand.Rand // of what only episodes are made of; nil: nothing of it
 
 	r      *rand.Rand
 	sink   Sink
@@ -59,6 +63,8 @@ type Home struct {
 	nightOff  bool
 	reboot    due
 	longOff   due
+	cleaning  time.Duration // when all cables are next pulled
+	staysOff  float64       // the part of the devices that stay off after a power cut
 	line      lineModel
 	optic     opticModel
 	sensors   sensorModel
@@ -83,6 +89,9 @@ type Options struct {
 	Faults []Fault
 	// Access is "dsl", "fibre" or empty for either.
 	Access string
+	// Life adds what episodes are made of: the links of ports as readings, devices
+	// that stay off after a power cut, cables that are all pulled at once.
+	Life bool
 }
 
 // New makes a home.
@@ -114,6 +123,11 @@ func New(o Options, sink Sink) *Home {
 		h.radios = append(h.radios, newRadio(h, i))
 	}
 	h.failures.init(h)
+	if o.Life {
+		h.life = rand.New(rand.NewPCG(o.Seed, 0x11fe))
+		h.staysOff = staysOff
+		h.nextCleaning()
+	}
 	sink.Boot()
 	return h
 }
@@ -140,12 +154,16 @@ func (h *Home) step() {
 	switch {
 	case off:
 	case h.nightOff && h.hour >= 23.5:
+		h.Asked = false
 		h.powerOff(7*time.Hour + 15*minute)
 		off = true
 	case !h.quiet && h.reboot.now(h):
+		h.Asked = h.life != nil && h.life.IntN(2) == 0 // by its web page, or by its plug
 		h.powerOff(time.Duration(60+h.r.IntN(120)) * time.Second)
 		off = true
 	case !h.quiet && h.longOff.now(h):
+		h.Asked = false
+		h.darken()
 		h.powerOff(time.Duration(math.Exp(math.Log(40)+h.r.NormFloat64()) * float64(minute)))
 		off = true
 	}
@@ -160,6 +178,7 @@ func (h *Home) step() {
 	}
 	whole := h.Now%minute == 0
 	h.give(h.sensors.read)
+	h.clean()
 	h.give(h.readPorts)
 	h.give(h.readStations)
 	h.give(h.failures.read)

@@ -80,6 +80,10 @@ type portModel struct {
 	start   due
 	sleep   due
 	flapped time.Duration
+
+	// What life does to it: a cable that is pulled, a device that stays off.
+	pulledAt, pulledFor time.Duration
+	offUntil, slowUntil time.Duration
 }
 
 func newPort(h *Home, i int) *portModel {
@@ -134,6 +138,9 @@ func (h *Home) readPorts(_ *Home, b *sample.Batch) {
 	for _, p := range h.ports {
 		p.step(h)
 		b.Add(catalogue.PortCarrierDowns, p.name, p.downs)
+		if h.life != nil {
+			p.link(h, b)
+		}
 	}
 }
 

@@ -64,10 +64,11 @@ type Run struct {
 }
 
 // Print measures and writes the tables of the detectors, in Markdown. The error
-// says which detectors gave more false alarms than their budget.
+// says which detectors gave more false alarms than their budget, and of which kind
+// there were more episodes.
 func Print(w io.Writer, cfg detect.Config, run Run) error {
 	begun := time.Now()
-	err := printAlarms(w, cfg, run)
+	err := errors.Join(printAlarms(w, cfg, run), printEpisodes(w, cfg, run))
 	printFaults(w, cfg, run)
 	fmt.Fprintf(w, "\nMeasured in %v.\n", time.Since(begun).Round(time.Second))
 	return err

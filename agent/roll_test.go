@@ -99,10 +99,20 @@ func TestPortThatDiedWithThePowerIsASignOfTheRestart(t *testing.T) {
 		want  []sample.SignKind
 		of    sample.Sign
 	}{
-		{"dead", sockets{0, 100}, false, []sample.SignKind{sample.Restarted, sample.ResetCause, sample.PortDead},
-			sample.Sign{Kind: sample.PortDead, Instance: "lan1", Metric: catalogue.PortBitRate, Before: 1000}},
-		{"slower", sockets{100, 100}, false, []sample.SignKind{sample.Restarted, sample.ResetCause, sample.PortSlower},
-			sample.Sign{Kind: sample.PortSlower, Instance: "lan1", Metric: catalogue.PortBitRate, Before: 1000, After: 100}},
+		{
+			"dead",
+			sockets{0, 100},
+			false,
+			[]sample.SignKind{sample.Restarted, sample.ResetCause, sample.PortDead},
+			sample.Sign{Kind: sample.PortDead, Instance: "lan1", Metric: catalogue.PortBitRate, Before: 1000},
+		},
+		{
+			"slower",
+			sockets{100, 100},
+			false,
+			[]sample.SignKind{sample.Restarted, sample.ResetCause, sample.PortSlower},
+			sample.Sign{Kind: sample.PortSlower, Instance: "lan1", Metric: catalogue.PortBitRate, Before: 1000, After: 100},
+		},
 		{"well", sockets{1000, 100}, false, nil, sample.Sign{}},
 		{"dead after a restart that was asked for", sockets{0, 100}, true, nil, sample.Sign{}},
 	} {

@@ -218,9 +218,11 @@ func TestWhatIsMissedSinceARestartIsOneEpisode(t *testing.T) {
 		want string
 	}{
 		{"nothing", func(g *Gatherer) []Told { return g.Restarted(nil, at) }, ""},
-		{"a port", func(g *Gatherer) []Told { return g.Restarted(append(restart, dead), at) },
+		{
+			"a port", func(g *Gatherer) []Told { return g.Restarted(append(restart, dead), at) },
 			"surge episode=1 part=notice: restarted reset_cause(box) port_dead(lan1)\n" +
-				"surge episode=1 part=whole: restarted reset_cause(box) port_dead(lan1)\n"},
+				"surge episode=1 part=whole: restarted reset_cause(box) port_dead(lan1)\n",
+		},
 		{"the line alone", func(g *Gatherer) []Told {
 			return g.Restarted(append(restart, sample.Sign{At: at, Kind: sample.LineDown, Instance: "dsl0"}), at)
 		}, "surge episode=1 part=notice: restarted reset_cause(box) line_down(dsl0)\n" +

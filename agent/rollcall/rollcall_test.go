@@ -3,6 +3,7 @@ package rollcall
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,25 +114,27 @@ func TestWhatHasItsLinkNoMoreIsASign(t *testing.T) {
 		{"the line", nil, func(b *box) { b.line = 4 }, "line_down(dsl0) 1 to 4"},
 		{"a line of which nothing is read", nil, func(b *box) { b.line = 0 }, ""},
 		{"light", light, func(b *box) { b.light = 1 }, "line_down(sfp0) 0 to 1"},
-		{"two ports and the line", nil, func(b *box) { b.ports["lan1"], b.ports["lan2"], b.line = 0, 0, 2 },
-			"port_dead(lan1) 1000 to 0 port_dead(lan2) 100 to 0 line_down(dsl0) 1 to 2"},
+		{
+			"two ports and the line", nil, func(b *box) { b.ports["lan1"], b.ports["lan2"], b.line = 0, 0, 2 },
+			"port_dead(lan1) 1000 to 0 port_dead(lan2) 100 to 0 line_down(dsl0) 1 to 2",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := boot(kept(t, tt.before), true)
 			tt.after(b)
 			signs, _, _ := b.pass(24 * time.Hour)
-			got := ""
+			var got strings.Builder
 			for i, s := range signs {
 				if i > 0 {
-					got += " "
+					got.WriteString(" ")
 				}
-				got += fmt.Sprintf("%v(%s) %d to %d", s.Kind, s.Instance, s.Before, s.After)
+				fmt.Fprintf(&got, "%v(%s) %d to %d", s.Kind, s.Instance, s.Before, s.After)
 				if s.At != start+Patience {
 					t.Errorf("told at %v; want %v after the start", s.At, Patience)
 				}
 			}
-			if got != tt.want {
-				t.Errorf("told %q; want %q", got, tt.want)
+			if got.String() != tt.want {
+				t.Errorf("told %q; want %q", got.String(), tt.want)
 			}
 		})
 	}

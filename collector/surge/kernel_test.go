@@ -242,10 +242,15 @@ func TestMessagesOverwrittenAndOfOtherPrograms(t *testing.T) {
 	p.write("4,10,1,-;Kernel panic\n")
 	p.write("4,15,1,-;Kernel panic\n SUBSYSTEM=net\n DEVICE=+platform:Kernel panic\n")
 	p.write("12,16,1,-;Kernel panic by a program\n") // facility 1
-	l := listen(t, NewKernel(Config{Dev: p.dev}))
+	k := NewKernel(Config{Dev: p.dev})
+	l := listen(t, k)
 	l.want("kernel_messages_lost  0>4")
 	l.want("kernel_message crash 0>2")
 	l.end()
+	var b sample.Batch
+	if err := k.Collect(t.Context(), &b); err != nil || !slices.Contains(b.Readings, sample.Reading{Metric: catalogue.KernelMessagesUntold, Value: 4}) {
+		t.Errorf("%v, %v; want those that were overwritten counted in a reading", b.Readings, err)
+	}
 }
 
 func TestStormOfMessagesIsToldSeldom(t *testing.T) {

@@ -52,7 +52,7 @@ budget-json: $(BIN)/budget ## the same as JSON
 wire: ## bytes per reading on the reference trace, beside other encodings
 	@$(GO) run ./testbench/cmd/testbench wire $(ARGS)
 
-detectors: ## false alarms, delays and costs of the detectors on labelled traces (minutes)
+detectors: ## false alarms, delays and costs of the detectors and episodes on labelled traces (minutes)
 	@$(GO) run ./testbench/cmd/testbench detectors $(ARGS)
 
 flash: ## flash bytes per day, backend up and down

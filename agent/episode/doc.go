@@ -18,9 +18,13 @@
 // A rail out of its band or a protection device that worked (nothing ordinary
 // does that); a line that was lost, trained anew or had a burst of errors; and
 // things that are ordinary alone (a port without a link, a message of the
-// kernel, a level that moved) where two of them come within seconds: two ports,
-// or a port and a level. A strike that the lightning sensor heard opens nothing:
-// the sensor hears it from 40 km (data sheet of the AS3935).
+// kernel, a level that moved) where two of them come within seconds: two ports
+// within three of each other, or a port and a level within twelve. What is missed
+// minutes after a restart that nobody had asked for (package rollcall) is one too.
+// A strike that the lightning sensor heard opens nothing: the sensor hears it from
+// 40 km (data sheet of the AS3935).
+//
+// How often ordinary life makes episodes is measured: README.md of package detect.
 //
 // Its event is of type Line where all evidence is of the line, else of type
 // Surge. What a surge does not do (a station that hears badly, a port that flaps

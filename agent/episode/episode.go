@@ -15,6 +15,10 @@ const (
 	// lookback is how long before its opening a sign belongs to an episode:
 	// sources are asked each 10 s, so that signs of one instant come apart.
 	lookback = 12 * time.Second
+	// together is how far apart two ports lose their links that one surge took:
+	// those are pushed, by a kernel that may be a second late. Devices that sleep or
+	// start by chance at once are further apart, nearly always.
+	together = 3 * time.Second
 	// gap without a sign ends an episode, but not before settle: a line takes a
 	// minute or two to train anew, and what it comes to is what is asked for.
 	gap    = 30 * time.Second
@@ -144,18 +148,14 @@ func (g *Gatherer) Restarted(signs []sample.Sign, now time.Duration) []Told {
 
 // suspicious tells whether signs that mean nothing alone came together.
 func (g *Gatherer) suspicious() bool {
-	first := -1
 	for i, s := range g.recent {
-		if classes[s.Kind] != joins {
-			continue
-		}
-		if first < 0 {
-			first = i
-			continue
-		}
-		f := g.recent[first]
-		if part(s) != part(f) || s.Instance != f.Instance && s.Kind == sample.PortDown {
-			return true
+		for _, f := range g.recent[:i] {
+			if classes[s.Kind] != joins || classes[f.Kind] != joins {
+				continue
+			}
+			if part(s) != part(f) || s.Kind == sample.PortDown && s.Instance != f.Instance && (s.At-f.At).Abs() <= together {
+				return true
+			}
 		}
 	}
 	return false

@@ -84,6 +84,15 @@ func TestEpisodes(t *testing.T) {
 		{"a cable is pulled, another a minute later", func(g *Gatherer) []Told {
 			return append(say(g, 0, sample.PortDown, "lan1"), say(g, time.Minute, sample.PortDown, "lan2")...)
 		}, ""},
+		{"two devices that sleep by chance within seconds", func(g *Gatherer) []Told {
+			return append(say(g, 0, sample.PortDown, "lan1"), say(g, 4*time.Second, sample.PortDown, "lan2")...)
+		}, ""},
+		{"two ports at once after another", func(g *Gatherer) []Told {
+			told := say(g, 0, sample.PortDown, "lan1")
+			told = append(told, say(g, 9*time.Second, sample.PortDown, "lan2")...)
+			return append(told, say(g, 10*time.Second, sample.PortDown, "lan3")...)
+		}, "surge episode=1 part=notice: port_down(lan1) port_down(lan2) port_down(lan3)\n" +
+			"surge episode=1 part=whole: port_down(lan1) port_down(lan2) port_down(lan3) port_dead(lan1) port_dead(lan2) port_dead(lan3)\n"},
 		{"two ports at once, one comes back", func(g *Gatherer) []Told {
 			told := say(g, 0, sample.PortDown, "lan1")
 			told = append(told, say(g, time.Millisecond, sample.PortDown, "lan2")...)

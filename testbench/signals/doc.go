@@ -21,6 +21,8 @@
 // and are far but quiet; streets that share too little in the evening, the
 // home's own downloads; radios that change channel, ovens; devices that fail
 // to join once, or for ever; restarts (0.03 a day), power cuts and holidays,
-// homes that switch the box off at night (5 %). Figures measure agreement
-// with this model; they are no promise about the field.
+// homes that switch the box off at night (5 %). For episodes there are the links
+// of ports besides, devices that stay off after a power cut and cables that are
+// pulled together. Figures measure agreement with this model; they are no promise
+// about the field.
 package signals

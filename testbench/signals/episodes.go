@@ -121,7 +121,7 @@ func what(kind string) string {
 	case OfRestart:
 		return "a device that stays off, or asleep, after a power cut"
 	case OfPorts:
-		return "cables pulled within seconds, or two devices that sleep or start by chance at once"
+		return "two devices that sleep or start by chance within the trace's step of 10 s, cables pulled at once"
 	}
 	return "a port and a level or the line within seconds"
 }

@@ -175,6 +175,7 @@ func (h *Home) step() {
 		h.booted = h.Now - 40*time.Second
 		h.sink.Boot()
 		h.line.boot(h)
+		h.resume()
 	}
 	whole := h.Now%minute == 0
 	h.give(h.sensors.read)

@@ -60,6 +60,21 @@ func (h *Home) darken() {
 	}
 }
 
+// resume lets go of what devices would have done while the box was off: they did
+// it without it.
+func (h *Home) resume() {
+	if h.life == nil {
+		return
+	}
+	for _, p := range h.ports {
+		for _, d := range []*due{&p.pull, &p.start, &p.sleep} {
+			if h.Now >= d.at {
+				d.draw(h)
+			}
+		}
+	}
+}
+
 // link reads the link of a port, after what life does to it.
 func (p *portModel) link(h *Home, b *sample.Batch) {
 	if p.pulledFor > 0 && h.Now >= p.pulledAt {

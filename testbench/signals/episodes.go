@@ -104,11 +104,11 @@ func Kinds() []string { return []string{OfLine, OfRestart, OfPorts, OfMore} }
 func EpisodeBudget(kind string) float64 {
 	switch kind {
 	case OfLine: // what was so: management, impulse noise
-		return 15
+		return 8
 	case OfRestart: // what stays off after a power cut
 		return 4
-	case OfPorts: // cables pulled together, devices that sleep and start by chance at once
-		return 8
+	case OfPorts: // devices that sleep or start by chance at once, cables pulled together
+		return 4
 	}
 	return 1
 }

@@ -28,8 +28,8 @@
 // at a lower speed: that is what was seen, and what it means is for who has the
 // other evidence. What the customer unplugged before the cut is not told where it
 // was Settled before and then written: within six minutes, or at the latest an
-// hour later where links come and go all day. An interface that is gone is a port without a
-// link; a line of which nothing is read is not told, since it is the software that
-// is asked for it. Where the agent itself ends within Patience of a restart, and
-// starts again in the same boot, nothing is compared.
+// hour later where links come and go all day. An interface that is gone is a port
+// without a link; a line of which nothing is read is not told, since it is the
+// software that is asked for it. Where the agent itself ends within Patience of a
+// restart, and starts again in the same boot, nothing is compared.
 package rollcall

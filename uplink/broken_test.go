@@ -157,7 +157,7 @@ func wrongBrokers() []broken {
 		},
 		{
 			"a packet of 256 MiB",
-			script{publish: func(p *peer, _ *packets.PublishPacket) { p.raw(0x32, 0xff, 0xff, 0xff, 0x7f) }},
+			script{publish: func(p *peer, _ *packets.PublishPacket) { p.raw(0x30, 0xff, 0xff, 0xff, 0x7f) }},
 			20, 60, ClassProtocol,
 		},
 		{
@@ -259,7 +259,7 @@ func TestNoGoroutineIsLeftBehindOverReconnects(t *testing.T) {
 			{connect: func(p *peer) { p.connack(5) }},
 			{connect: raw(0xff, 0xff)},
 			{subscribe: func(*peer, uint16) {}},
-			{publish: func(p *peer, m *packets.PublishPacket) { p.raw(0x32, 0xff, 0xff, 0xff, 0x7f) }},
+			{publish: func(p *peer, m *packets.PublishPacket) { p.raw(0x30, 0xff, 0xff, 0xff, 0x7f) }},
 			{publish: func(p *peer, m *packets.PublishPacket) { p.ack(parseKey(m.Payload)); p.Close() }},
 			{publish: func(*peer, *packets.PublishPacket) {}},
 		}

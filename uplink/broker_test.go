@@ -126,7 +126,7 @@ func (p *peer) play(s script, cp packets.ControlPacket) {
 			s.subscribe(p, m.MessageID)
 			return
 		}
-		p.suback(m.MessageID, 1)
+		p.suback(m.MessageID, 0)
 	case *packets.PingreqPacket:
 		p.send(packets.NewControlPacket(packets.Pingresp))
 	case *packets.PublishPacket:
@@ -185,10 +185,10 @@ func (p *peer) puback(id uint16) {
 	p.send(cp)
 }
 
-// message publishes to the box.
+// message publishes to the box, at the QoS that it has subscribed with.
 func (p *peer) message(topic string, payload []byte) {
 	cp := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
-	cp.TopicName, cp.Payload, cp.Qos, cp.MessageID = topic, payload, 1, 1
+	cp.TopicName, cp.Payload = topic, payload
 	p.send(cp)
 }
 

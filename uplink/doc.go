@@ -18,8 +18,8 @@
 //   - Only the configured CA is trusted. While the clock is unknown the date
 //     check of the broker's certificate is put off, nothing else, and that is
 //     said in a health state.
-//   - Nothing that a broker sends makes the agent panic, hold more than one
-//     packet of bounded size, or leave a goroutine behind.
+//   - Nothing that a broker sends makes the agent panic, hold more than a
+//     bounded number of packets of bounded size, or leave a goroutine behind.
 //   - Run ends within a few seconds of its context (one write_timeout more
 //     where a write hangs), with a last status that says so where there is a
 //     connection.

@@ -210,7 +210,9 @@ func (f *frames) open(kind byte) error {
 		f.connected = true
 		return f.refuseUnless(ok)
 	case packets.Publish:
-		ok = kind&0x06 < 0x04 // QoS 0 or 1: 2 is never subscribed to
+		// QoS 0, as the box subscribes: for each of QoS 1 the library keeps a
+		// goroutine that waits to answer, and a broker may send without reading.
+		ok = kind&0x06 == 0
 	case packets.Puback, packets.Suback, packets.Pingresp:
 		ok = kind&0x0f == 0
 	}

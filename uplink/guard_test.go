@@ -14,7 +14,7 @@ import (
 )
 
 func TestFramesLetThroughWhatABrokerMaySend(t *testing.T) {
-	long := append([]byte{0x32, 0x80, 0x80, 0x04}, make([]byte, 64<<10)...)
+	long := append([]byte{0x30, 0x80, 0x80, 0x04}, make([]byte, 64<<10)...)
 	for _, tt := range []struct {
 		name string
 		in   []byte
@@ -37,12 +37,14 @@ func TestFramesLetThroughWhatABrokerMaySend(t *testing.T) {
 		{"PINGRESP", []byte{0x20, 2, 0, 0, 0xd0, 0, 0xd0, 0}, true},
 		{"PINGRESP with a body", []byte{0x20, 2, 0, 0, 0xd0, 1, 0}, false},
 		{"PUBLISH", []byte{0x20, 2, 0, 0, 0x30, 4, 0, 1, 'a', 'b'}, true},
+		{"PUBLISH, retained", []byte{0x20, 2, 0, 0, 0x31, 4, 0, 1, 'a', 'b'}, true},
+		{"PUBLISH with QoS 1", []byte{0x20, 2, 0, 0, 0x32, 6, 0, 1, 'a', 0, 9, 'b'}, false},
 		{"PUBLISH with QoS 2", []byte{0x20, 2, 0, 0, 0x34, 4, 0, 1, 'a', 'b'}, false},
 		{"PUBLISH with QoS 3", []byte{0x20, 2, 0, 0, 0x36, 4, 0, 1, 'a', 'b'}, false},
 		{"PUBLISH without a topic", []byte{0x20, 2, 0, 0, 0x30, 1, 0}, false},
 		{"PUBLISH of 64 KiB", append([]byte{0x20, 2, 0, 0}, long...), true},
-		{"PUBLISH of 256 MiB", []byte{0x20, 2, 0, 0, 0x32, 0xff, 0xff, 0xff, 0x7f}, false},
-		{"length of five bytes", []byte{0x20, 2, 0, 0, 0x32, 0x80, 0x80, 0x80, 0x80, 1}, false},
+		{"PUBLISH of 256 MiB", []byte{0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f}, false},
+		{"length of five bytes", []byte{0x20, 2, 0, 0, 0x30, 0x80, 0x80, 0x80, 0x80, 1}, false},
 		{"PUBREC", []byte{0x20, 2, 0, 0, 0x50, 2, 0, 1}, false},
 		{"CONNECT", []byte{0x10, 2, 0, 1}, false},
 		{"reserved", []byte{0x20, 2, 0, 0, 0xf0, 0}, false},
@@ -117,7 +119,8 @@ func TestAlertExplainsAFailedConnect(t *testing.T) {
 
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0x20, 2, 0, 0, 0x90, 3, 0, 1, 1, 0x40, 2, 0, 1, 0xd0, 0, 0x32, 6, 0, 1, 'a', 0, 9, 'b'}, 1)
-	f.Add([]byte{0x20, 2, 0, 0, 0x32, 0xff, 0xff, 0xff, 0x7f}, 3)
+	f.Add([]byte{0x20, 2, 0, 0, 0x30, 0xff, 0xff, 0xff, 0x7f}, 3)
+	f.Add([]byte{0x20, 2, 0, 0, 0x30, 4, 0, 1, 'a', 'b', 0x31, 3, 0, 1, 'a'}, 4)
 	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), 5)
 	f.Add([]byte{0x20, 2, 0, 0, 0x30, 2, 0xff, 0xff}, 2)
 	f.Fuzz(func(t *testing.T, b []byte, chunk int) {
@@ -145,7 +148,7 @@ func FuzzFrames(f *testing.F) {
 			}
 			switch m := cp.(type) {
 			case *packets.PublishPacket:
-				if len(m.Payload) > maxInbound || m.Qos > 1 {
+				if len(m.Payload) > maxInbound || m.Qos > 0 {
 					t.Fatalf("let through %v of %d bytes", m, len(m.Payload))
 				}
 			case *packets.SubackPacket:

@@ -12,13 +12,21 @@ import (
 	"livebox-agent/uplink/wire"
 )
 
-// publishOf returns a PUBLISH of QoS 0 whose packet has so many bytes behind
+// publishOf returns a PUBLISH of that QoS whose packet has so many bytes behind
 // its header.
-func publishOf(topic string, length int) []byte {
-	b := []byte{0x30, byte(length&0x7f | 0x80), byte(length>>7&0x7f | 0x80), byte(length >> 14)}
+func publishOf(qos byte, topic string, length int) []byte {
+	b := []byte{0x30 | qos<<1, byte(length&0x7f | 0x80), byte(length>>7&0x7f | 0x80), byte(length >> 14)}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(topic)))
 	b = append(b, topic...)
 	return append(b, make([]byte, length-2-len(topic))...)
+}
+
+// heap returns the bytes that are held.
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // A broker may send the longest message that is taken as often as it likes: the
@@ -28,15 +36,9 @@ func TestFloodOfLongMessagesIsHeldWithinBounds(t *testing.T) {
 		t.Run(topic, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const messages, most = 1500, (maxPendingAcks + 16) * maxInbound
-				packet := publishOf(topic, maxInbound)
+				packet := publishOf(0, topic, maxInbound)
 				var before, peak uint64
 				sent := 0
-				heap := func() uint64 {
-					var m runtime.MemStats
-					runtime.GC()
-					runtime.ReadMemStats(&m)
-					return m.HeapAlloc
-				}
 				r := newRig(t, labConfig(), func(int) script {
 					return script{publish: func(p *peer, m *packets.PublishPacket) {
 						p.puback(m.MessageID)
@@ -69,6 +71,49 @@ func TestFloodOfLongMessagesIsHeldWithinBounds(t *testing.T) {
 	}
 }
 
+// Messages of QoS 1 would each keep a goroutine that waits to write its PUBACK to
+// a broker that does not read. The box has subscribed to none.
+func TestFloodThatAsksForAnswersEndsTheConnection(t *testing.T) {
+	for _, topic := range []string{"cem/v1/box1/ack", "somewhere/else"} {
+		t.Run(topic, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const messages, most = 1500, 4 * maxInbound
+				packet := publishOf(1, topic, maxInbound)
+				var before, peak uint64
+				sent := 0
+				r := newRig(t, labConfig(), func(n int) script {
+					if n > 1 {
+						return script{}
+					}
+					return script{publish: func(p *peer, m *packets.PublishPacket) {
+						p.puback(m.MessageID)
+						before = heap()
+						for ; sent < messages; sent++ {
+							if _, err := p.Write(packet); err != nil {
+								return
+							}
+							if sent%100 == 0 {
+								peak = max(peak, heap())
+							}
+						}
+					}}
+				}, nil)
+				r.q.add(windows(1, 3)...)
+				r.run()
+				after(10 * time.Minute)
+				if held := int64(peak) - int64(before); sent > 0 || held > most {
+					t.Errorf("%d messages of %d bytes taken, %d bytes held; want none, and at most %d", sent, maxInbound, held, most)
+				}
+				if s := r.u.Stats(); s.Failures[ClassProtocol] != 1 || s.Connects != 2 || r.q.left() > 0 {
+					t.Errorf("failures %v, %d connections, %d reports left; want protocol once, and all delivered on the second",
+						s.Failures, s.Connects, r.q.left())
+				}
+				r.end()
+			})
+		})
+	}
+}
+
 // One byte more than the longest Ack and its topic ends the connection before
 // the library makes room for it.
 func TestMessageLongerThanAnAckEndsTheConnection(t *testing.T) {
@@ -79,7 +124,7 @@ func TestMessageLongerThanAnAckEndsTheConnection(t *testing.T) {
 		r := newRig(t, labConfig(), func(int) script {
 			return script{connect: func(p *peer) {
 				p.connack(0)
-				p.raw(publishOf("cem/v1/box1/ack", maxInbound+1)...)
+				p.raw(publishOf(0, "cem/v1/box1/ack", maxInbound+1)...)
 			}}
 		}, nil)
 		r.run()

@@ -143,6 +143,7 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 		KernelBoot: a.clock.Start().Run.KernelBoot, OnCondition: a.onCondition,
 	})
 
+	a.countOn()
 	a.recallUsual()
 	box := o.Box
 	if box == nil {

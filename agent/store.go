@@ -3,7 +3,9 @@ package agent
 import (
 	"bytes"
 	"context"
+	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"livebox-agent/buffer"
@@ -33,6 +35,7 @@ func (a *Agent) duties(ctx context.Context) {
 		}
 		now := a.clock.Mono()
 		a.lookAtClock(now - looked)
+		a.lookAtState()
 		looked = now
 		if now-kept >= usualEvery {
 			kept = now
@@ -55,6 +58,32 @@ func (a *Agent) duties(ctx context.Context) {
 			a.tickStore()
 		}
 	}
+}
+
+// countOn makes this run count after those whose reports wait in the store, by
+// whose order they are delivered and thinned.
+func (a *Agent) countOn() {
+	newest, found := uint32(0), false
+	for _, lane := range []buffer.Lane{buffer.Events, buffer.Windows} {
+		if k, ok := a.store.Last(lane); ok {
+			newest, found = max(newest, k.Run.Counter), true
+		}
+	}
+	if !found {
+		return
+	}
+	if err := a.clock.CountAfter(newest); err != nil {
+		a.log.Warn("count of runs not kept", "err", err)
+	}
+}
+
+// lookAtState says whether what is kept beside the reports is kept.
+func (a *Agent) lookAtState() {
+	detail := ""
+	if err := errors.Join(a.clock.Kept(), a.keys.Kept()); err != nil {
+		detail = strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	a.health.set(wire.HealthStateNotKept, detail != "", detail)
 }
 
 // tellStatus publishes the status again where it says something new beside

@@ -4,7 +4,8 @@
 // # What is promised
 //
 //   - Every start of the agent has an identity of its own, and starts are
-//     counted for as long as the state directory can be written.
+//     counted for as long as the state directory can be written. A start counts
+//     after every one whose reports wait, also where the record was lost.
 //   - A wall clock that steps moves one number, the wall time of the kernel's
 //     boot, and nothing that was measured.
 //   - What was learnt of earlier boots is kept for the reports that they left.
@@ -14,6 +15,8 @@
 //     anything is measured.
 //   - A state directory that cannot be read or written costs the count and the
 //     earlier boots, never the start.
+//   - A record that is damaged is replaced; one of a newer version, or that the
+//     device does not give, is left alone.
 package clock
 
 import (
@@ -126,7 +129,9 @@ type Clock struct {
 
 	mu    sync.Mutex // guards what follows
 	state state
-	said  boot // what state on flash says of this boot
+	said  boot  // what state on flash says of this boot
+	alone error // why the file is left alone; nil: it may be written
+	kept  error // why the last write came to nothing
 }
 
 // state is the file.
@@ -155,7 +160,7 @@ type boot struct {
 // Open starts a run: it reads the record of earlier runs in the state
 // directory, counts this one and writes the record. Without a directory (nil)
 // nothing is kept. The Clock is good whatever the error says; the error says
-// that the count or the earlier boots could not be kept.
+// that the count or the earlier boots were lost or could not be kept.
 func Open(root *os.Root, h Host) (*Clock, error) {
 	h = h.orMachine()
 	c := &Clock{host: h, root: root}
@@ -174,6 +179,9 @@ func Open(root *os.Root, h Host) (*Clock, error) {
 	default:
 		c.start.PreviousEnd, c.state = EndUnknown, state{}
 	}
+	if !durable.MayReplace(err) {
+		c.alone = err
+	}
 	b := c.state.Boots
 	c.start.SameBoot = len(b) > 0 && b[len(b)-1].Kernel == c.start.Run.KernelBoot
 	if !c.start.SameBoot {
@@ -182,17 +190,39 @@ func Open(root *os.Root, h Host) (*Clock, error) {
 			c.state.Boots = c.state.Boots[n:]
 		}
 	}
-	c.state.Counter++
+	if c.alone == nil {
+		c.state.Counter++
+	}
 	c.state.Run, c.state.Clean = c.start.Run.ID, false
 	c.start.Run.Counter = c.state.Counter
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.observe()
-	if werr := c.write(); werr != nil {
-		c.start.Run.Counter = 0
+	if werr := c.write(); c.alone == nil {
 		err = errors.Join(err, werr)
 	}
 	return c, err
+}
+
+// CountAfter makes this run count after the run of that number, whose reports
+// wait for the CEM: they are older whatever became of the record. It is called
+// before anything is said of this run.
+func (c *Clock) CountAfter(run uint32) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state.Counter > run {
+		return nil
+	}
+	c.state.Counter = run + min(1, math.MaxUint32-run)
+	c.start.Run.Counter = c.state.Counter
+	return c.write()
+}
+
+// Kept says why what is known of runs and boots is not on flash; nil: it is.
+func (c *Clock) Kept() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kept
 }
 
 func (h Host) orMachine() Host {
@@ -238,14 +268,19 @@ func (c *Clock) read() error {
 		return err
 	}
 	if err := json.Unmarshal(b, &c.state); err != nil {
-		return fmt.Errorf("read %s: %w", fileName, err)
+		return fmt.Errorf("read %s: %w: %w", fileName, durable.ErrDamaged, err)
 	}
 	return nil
 }
 
 func (c *Clock) write() error {
-	if c.root == nil {
-		return errNoDirectory
+	c.kept = c.replace()
+	return c.kept
+}
+
+func (c *Clock) replace() error {
+	if c.alone != nil {
+		return c.alone
 	}
 	b, err := json.Marshal(c.state)
 	if err != nil {

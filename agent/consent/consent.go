@@ -6,7 +6,10 @@
 //   - Essential is always granted, and nothing else is until it is said.
 //   - The pseudonym of an address is the same for as long as its key lives,
 //     differs between purposes, and cannot be computed without the key.
-//   - The key of a purpose that is withdrawn is destroyed.
+//   - The key of a purpose that is withdrawn is destroyed, at the latest by the
+//     first start that can read it.
+//   - A file of keys that is damaged is replaced; one of a newer version, or that
+//     the device does not give, is left alone, and keys last for the run.
 package consent
 
 import (

@@ -40,6 +40,8 @@ type Keys struct {
 	mu    sync.Mutex // guards what follows
 	state keyState
 	made  map[device]string // pseudonyms made under these keys
+	alone error             // why the file is left alone; nil: it may be written
+	kept  error             // why the last write came to nothing
 	// unsaid is use that the keys on flash do not know of.
 	unsaid time.Duration
 }
@@ -66,13 +68,16 @@ type key struct {
 
 // OpenKeys reads the keys in the state directory, destroys those of purposes that granted does
 // not have and makes those that are missing. The Keys are good whatever the
-// error says; the error says that they could not be read or kept, so that
-// pseudonyms last for this run only.
+// error says; the error says that they were lost, or could not be read or kept,
+// so that pseudonyms last for this run only.
 func OpenKeys(root *os.Root, granted Set) (*Keys, error) {
 	k := &Keys{root: root, made: map[device]string{}}
 	err := k.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
+	}
+	if !durable.MayReplace(err) {
+		k.alone = err
 	}
 	before := k.state.Keys
 	k.state.Keys = map[string]key{}
@@ -84,8 +89,10 @@ func OpenKeys(root *os.Root, granted Set) (*Keys, error) {
 		}
 		k.state.Keys[p.String()] = old
 	}
-	if changed || len(before) != len(k.state.Keys) {
-		err = errors.Join(err, k.write())
+	if changed || len(before) != len(k.state.Keys) || k.alone != nil {
+		if werr := k.write(); k.alone == nil {
+			err = errors.Join(err, werr)
+		}
 	}
 	return k, err
 }
@@ -104,7 +111,7 @@ func newKey() key {
 
 func (k *Keys) read() error {
 	if k.root == nil {
-		return nil // write says it
+		return errNoDirectory
 	}
 	b, _, err := record.Read(k.root, keysFile)
 	if err != nil {
@@ -112,14 +119,27 @@ func (k *Keys) read() error {
 	}
 	if err := json.Unmarshal(b, &k.state); err != nil {
 		k.state = keyState{}
-		return fmt.Errorf("read %s: %w", keysFile, err)
+		return fmt.Errorf("read %s: %w: %w", keysFile, durable.ErrDamaged, err)
 	}
 	return nil
 }
 
 func (k *Keys) write() error {
-	if k.root == nil {
-		return errNoDirectory
+	k.kept = k.replace()
+	return k.kept
+}
+
+// Kept says why the keys are not on flash, so that pseudonyms last for this run
+// only; nil: they are.
+func (k *Keys) Kept() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.kept
+}
+
+func (k *Keys) replace() error {
+	if k.alone != nil {
+		return k.alone
 	}
 	b, err := json.Marshal(k.state)
 	if err != nil {

@@ -2,6 +2,8 @@ package consent
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -113,6 +115,68 @@ func TestKeysThatCannotBeKeptLastForTheRun(t *testing.T) {
 	}
 	if p := k.Pseudonym(catalogue.Personalised, mac); p == "" || p != k.Pseudonym(catalogue.Personalised, mac) {
 		t.Errorf("pseudonym %q is empty or unstable", p)
+	}
+}
+
+// What a newer agent wrote has keys that it will want again, and one withdrawn
+// meanwhile is destroyed when it can be read.
+func TestKeysThatMayBeOfUseAreLeftAlone(t *testing.T) {
+	dir, both := t.TempDir(), Of(catalogue.Personalised, catalogue.Support)
+	k := openKeys(t, dir, both)
+	secret := k.state.Keys["personalised"].Secret
+	kept := k.Pseudonym(catalogue.Support, mac)
+	file, aside := filepath.Join(dir, keysFile), filepath.Join(dir, "aside")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	for name, spoil := range map[string]func() error{
+		"a newer version": func() error {
+			newer := record
+			newer.Version++
+			return newer.Write(root, keysFile, []byte(`{"rings":{}}`))
+		},
+		"nothing that the device gives": func() error {
+			return errors.Join(os.Remove(file), os.Symlink(keysFile, file)) // ELOOP
+		},
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		before, _ := os.ReadFile(file)
+		for _, granted := range []Set{both, Of(catalogue.Support), Of()} {
+			k, err := OpenKeys(root, granted)
+			if err == nil || k.Kept() == nil {
+				t.Errorf("%s, %v: no error", name, granted)
+			}
+			first := k.Pseudonym(catalogue.Support, mac)
+			if granted.Has(catalogue.Support) && (len(first) != 11 || first == kept || first != k.Pseudonym(catalogue.Support, mac)) {
+				t.Errorf("%s, %v: pseudonym %q; want one of this run", name, granted, first)
+			}
+			if _, err := k.Age(KeyLife); granted != Of() && err == nil {
+				t.Errorf("%s, %v: Age says that the keys are kept", name, granted)
+			}
+		}
+		after, _ := os.ReadFile(file)
+		if fi, err := os.Lstat(file); err != nil || !bytes.Equal(after, before) || before == nil && fi.Mode().IsRegular() {
+			t.Errorf("%s: %v is now %q; want %q as it was", name, fi, after, before)
+		}
+		// The device gives it again, and consent is less.
+		if err := errors.Join(os.WriteFile(aside, good, 0o600), os.Rename(aside, file)); err != nil {
+			t.Fatal(err)
+		}
+		k := openKeys(t, dir, Of(catalogue.Support))
+		if again := k.Pseudonym(catalogue.Support, mac); again != kept || k.Kept() != nil {
+			t.Errorf("%s: pseudonym %q, kept: %v; want %q", name, again, k.Kept(), kept)
+		}
+		if b, err := os.ReadFile(file); err != nil || bytes.Contains(b, []byte(base64.StdEncoding.EncodeToString(secret))) {
+			t.Errorf("%s: the withdrawn key is there still (%v)", name, err)
+		}
 	}
 }
 

@@ -7,7 +7,8 @@
 //   - At every moment the file holds either the old content or the new one,
 //     never a mixture and never nothing.
 //   - Read returns what was written, or says that it is damaged.
-//   - A file of a newer version than the program knows is left alone.
+//   - A file of a newer version than the program knows is told from a damaged
+//     one, and MayReplace says that it is to be left alone.
 //   - A directory that OpenDir made survives loss of power.
 //
 // The package imports the standard library only, and needs no more of the
@@ -160,18 +161,27 @@ func (f Format) decode(b []byte) (content []byte, version uint8, err error) {
 		return nil, 0, fmt.Errorf("%w: %d bytes", ErrDamaged, len(b))
 	case [4]byte(b) != f.Magic:
 		return nil, 0, fmt.Errorf("%w: of another kind", ErrDamaged)
-	case b[4] > f.Version:
-		// Before the length: what follows the version is the newer one's own.
+	case b[4] > f.Version && (len(b) > headerLen+f.Limit || whole(b)):
+		// The header is the same in every version, the limit is not. A version
+		// with a flipped bit is damage.
 		return nil, 0, &NewerError{Found: b[4], Known: f.Version}
+	case b[4] > f.Version:
+		return nil, 0, fmt.Errorf("%w: checksum", ErrDamaged)
 	case b[4] < f.Oldest:
 		return nil, 0, fmt.Errorf("%w: version %d is no longer read", ErrDamaged, b[4])
-	case len(b) > headerLen+f.Limit,
-		uint64(len(b)-headerLen) != uint64(binary.BigEndian.Uint32(b[8:])):
+	case len(b) > headerLen+f.Limit:
 		return nil, 0, fmt.Errorf("%w: %d bytes", ErrDamaged, len(b))
-	case binary.BigEndian.Uint32(b[12:]) != sum(b[:headerLen], b[headerLen:]):
+	case !whole(b):
 		return nil, 0, fmt.Errorf("%w: checksum", ErrDamaged)
 	}
 	return b[headerLen:], b[4], nil
+}
+
+// whole tells whether the bytes of a file, at least a header, have the length and
+// the checksum that the header says.
+func whole(b []byte) bool {
+	return uint64(len(b)-headerLen) == uint64(binary.BigEndian.Uint32(b[8:])) &&
+		binary.BigEndian.Uint32(b[12:]) == sum(b[:headerLen], b[headerLen:])
 }
 
 // OpenDir opens a directory. Where it is missing it is made, with what is above

@@ -3,10 +3,12 @@ package durable
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 )
 
@@ -113,9 +115,8 @@ func TestEveryFlippedBitIsDamage(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err := testFormat.Read(root, "f")
-		if _, newer := errors.AsType[*NewerError](err); !newer && !errors.Is(err, ErrDamaged) {
-			t.Errorf("bit %d flipped: Read = %v; want damaged or newer", i, err)
+		if _, _, err := testFormat.Read(root, "f"); !errors.Is(err, ErrDamaged) || !MayReplace(err) {
+			t.Errorf("bit %d flipped: Read = %v, may be replaced: %v; want damaged, and yes", i, err, MayReplace(err))
 		}
 	}
 	for n := range len(good) {
@@ -156,18 +157,44 @@ func TestOtherFiles(t *testing.T) {
 			}
 		})
 	}
-	t.Run("newer version", func(t *testing.T) {
-		if err := newer.Write(root, "f", make([]byte, 500)); err != nil {
-			t.Fatal(err)
+	for _, n := range []int{0, 64, 500} {
+		t.Run(fmt.Sprintf("%d bytes of a newer version", n), func(t *testing.T) {
+			if err := newer.Write(root, "f", make([]byte, n)); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err := testFormat.Read(root, "f")
+			if e, ok := errors.AsType[*NewerError](err); !ok || e.Found != 3 || e.Known != 2 || MayReplace(err) {
+				t.Errorf("Read = %v, may be replaced: %v; want newer, 3 and 2, and no", err, MayReplace(err))
+			}
+			if got, _, err := newer.Read(root, "f"); err != nil || len(got) != n {
+				t.Errorf("the newer program reads %d bytes, %v; want its %d", len(got), err, n)
+			}
+		})
+	}
+}
+
+func TestOnlyWhatNobodyCanUseMayBeReplaced(t *testing.T) {
+	root, _ := openRoot(t)
+	if err := root.Mkdir("d", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, _, unread := testFormat.Read(root, "d")
+	_, _, absent := testFormat.Read(root, "absent")
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, true},
+		{absent, true},
+		{fmt.Errorf("read f: %w: checksum", ErrDamaged), true},
+		{fmt.Errorf("read f: %w", &NewerError{3, 2}), false},
+		{unread, false},
+		{&fs.PathError{Op: "read", Path: "f", Err: syscall.EIO}, false},
+	} {
+		if got := MayReplace(tt.err); got != tt.want {
+			t.Errorf("MayReplace(%v) = %v; want %v", tt.err, got, tt.want)
 		}
-		_, _, err := testFormat.Read(root, "f")
-		if e, ok := errors.AsType[*NewerError](err); !ok || e.Found != 3 || e.Known != 2 {
-			t.Errorf("Read = %v; want newer, 3 and 2", err)
-		}
-		if got, _, err := newer.Read(root, "f"); err != nil || len(got) != 500 {
-			t.Errorf("the newer program reads %d bytes, %v; want its 500", len(got), err)
-		}
-	})
+	}
 }
 
 func FuzzDecode(f *testing.F) {

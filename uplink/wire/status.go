@@ -78,6 +78,7 @@ const (
 	HealthNotEncrypted     = "not_encrypted"
 	HealthConfiguration    = "configuration_unknown_keys"
 	HealthSignsLost        = "signs_lost"
+	HealthStateNotKept     = "state_not_kept"
 )
 
 // Counters count since the run began; the last two are levels.

@@ -14,9 +14,6 @@ const (
 	// goodLink is how long a connection must have lasted for the failures before
 	// it to be forgotten.
 	goodLink = 5 * time.Minute
-	// kickSpread caps the wait that is left when the WAN comes up: a whole
-	// street comes up at once.
-	kickSpread = time.Minute
 	// maxRetryAfter bounds what a server may ask for.
 	maxRetryAfter = 24 * time.Hour
 	// maxDoublings bounds the count of failures; any ceiling is reached before.
@@ -83,15 +80,6 @@ func double(d time.Duration, n int, ceiling time.Duration) time.Duration {
 		d *= 2
 	}
 	return min(d, ceiling)
-}
-
-// Kick returns what is left of a wait when the WAN came up: never more than
-// left, never nothing by rule, and all of it where a server asked for a wait.
-func (b *Backoff) Kick(s *Standing, left time.Duration) time.Duration {
-	if s.floor > 0 {
-		return left
-	}
-	return min(left, b.uniform(kickSpread))
 }
 
 func (b *Backoff) uniform(d time.Duration) time.Duration {

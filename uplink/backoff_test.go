@@ -20,8 +20,6 @@ func (b *box) next(up time.Duration, refused bool) time.Duration {
 	return b.Next(&b.Standing, up, refused)
 }
 
-func (b *box) kick(left time.Duration) time.Duration { return b.Kick(&b.Standing, left) }
-
 func TestBackoffBounds(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -82,9 +80,6 @@ func TestBackoffHonoursRetryAfter(t *testing.T) {
 			if d < 10*time.Minute || d > 15*time.Minute {
 				t.Fatalf("wait = %v; want 10m to 15m", d)
 			}
-			if k := b.kick(d); k != d {
-				t.Fatalf("Kick(%v) = %v; want what the server asked for", d, k)
-			}
 			spread[d.Truncate(time.Second)] = true
 		}
 		b.RetryAfter(0)
@@ -98,24 +93,6 @@ func TestBackoffHonoursRetryAfter(t *testing.T) {
 	}
 	if len(spread) < 150 {
 		t.Errorf("%d different waits of 300; want them spread", len(spread))
-	}
-}
-
-func TestKickShortensAndStaysRandom(t *testing.T) {
-	different := map[time.Duration]bool{}
-	for seed := range uint64(200) {
-		b := newBackoff(seed)
-		d := b.kick(10 * time.Minute)
-		if d > time.Minute {
-			t.Fatalf("Kick(10m) = %v; want at most 1m", d)
-		}
-		different[d.Truncate(100*time.Millisecond)] = true
-		if d := b.kick(time.Millisecond); d > time.Millisecond {
-			t.Fatalf("Kick(1ms) = %v; want no more than was left", d)
-		}
-	}
-	if len(different) < 100 {
-		t.Errorf("%d different waits of 200; want them spread", len(different))
 	}
 }
 

@@ -146,9 +146,6 @@ func (s *session) run(ctx context.Context) *Error {
 			}
 		case <-s.u.statusChanged:
 			s.statusDirty = true
-		case <-s.u.kicked:
-			// The connection may be of a WAN that is gone: the PUBACK tells.
-			s.statusDirty = true
 		case <-timer.C:
 		}
 	}

@@ -96,7 +96,6 @@ type Uplink struct {
 	states   map[string]string // details of the bad health states
 	class    Class             // of the last failure, empty while connected
 
-	kicked        chan struct{} // capacity 1
 	statusChanged chan struct{} // capacity 1
 
 	bytesUp, bytesDown atomic.Uint64
@@ -138,7 +137,6 @@ func New(cfg Config, o Options) (*Uplink, error) {
 		pace:          pacer{rate: cfg.BacklogRate, bytes: cfg.BacklogBytes, resend: cfg.ResendAfter, rand: o.Rand},
 		backoff:       Backoff{First: FirstWait, Ceiling: cfg.BackoffMax, Rand: o.Rand},
 		states:        map[string]string{},
-		kicked:        make(chan struct{}, 1),
 		statusChanged: make(chan struct{}, 1),
 		stats:         Stats{State: StateStopped, Failures: map[Class]uint64{}},
 	}
@@ -169,46 +167,33 @@ func (u *Uplink) Run(ctx context.Context) error {
 		u.health(wire.HealthNotEncrypted, true, "broker is "+u.cfg.Broker+": use tls:// outside of a laboratory")
 		u.log.Warn("uplink is not encrypted", "broker", u.cfg.Broker)
 	}
-	wait, hurry := time.Duration(0), false
+	wait := u.backoff.PowerReturn(u.cfg.PowerReturnWait)
 	if u.o.Warm {
 		wait = u.backoff.Restart(u.cfg.PowerReturnWait)
-	} else {
-		wait = u.backoff.PowerReturn(u.cfg.PowerReturnWait)
 	}
-	for u.pause(ctx, wait, hurry) {
+	for u.pause(ctx, wait) {
 		up, err := u.connection(ctx)
 		if ctx.Err() != nil || err == nil {
 			break
 		}
 		u.down(err)
-		wait, hurry = u.backoff.Next(&u.standing, up, err.Class.refused()), true
+		wait = u.backoff.Next(&u.standing, up, err.Class.refused())
 	}
 	return nil
 }
 
-// pause waits for d, or less if it may hurry and is kicked; one kick counts.
-// It is false when ctx is done.
-func (u *Uplink) pause(ctx context.Context, d time.Duration, hurry bool) bool {
+// pause waits for d. It is false when ctx is done. Nothing shortens it: what a
+// box could be told, that its WAN came up, a whole region is told at once.
+func (u *Uplink) pause(ctx context.Context, d time.Duration) bool {
 	u.state(StateWaiting)
 	u.count(func(s *Stats) { s.Waits++; s.Waited += d })
-	until := time.Now().Add(d)
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	kicked := u.kicked
-	if !hurry {
-		// After power returned, the WAN comes up in the whole street at once.
-		kicked = nil
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case <-timer.C:
-			return ctx.Err() == nil
-		case <-kicked:
-			kicked = nil
-			timer.Reset(u.backoff.Kick(&u.standing, time.Until(until)))
-		}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return ctx.Err() == nil
 	}
 }
 
@@ -221,10 +206,6 @@ func (u *Uplink) connection(ctx context.Context) (up time.Duration, err *Error) 
 		return 0, err
 	}
 	start := time.Now()
-	select { // a kick from before is answered
-	case <-u.kicked:
-	default:
-	}
 	u.count(func(s *Stats) { s.Connects++; s.State = StateOnline })
 	u.class = ""
 	u.health(wire.HealthUplinkDown, false, "")
@@ -257,10 +238,6 @@ func (u *Uplink) health(code string, bad bool, detail string) {
 	}
 	u.o.OnHealth(code, bad, detail)
 }
-
-// Kick says that the WAN came up: the wait for the next attempt may become
-// shorter, but stays random; a connection there is, is put to the test.
-func (u *Uplink) Kick() { poke(u.kicked) }
 
 // StatusChanged has the status published again, soon.
 func (u *Uplink) StatusChanged() { poke(u.statusChanged) }

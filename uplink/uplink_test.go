@@ -209,16 +209,13 @@ func TestStatusIsPublishedWhenItChangesButNotInALoop(t *testing.T) {
 }
 
 func TestFirstConnectionWaitsAfterPowerReturn(t *testing.T) {
-	first := map[string]time.Duration{}
 	for _, tt := range []struct {
 		name        string
 		warm        bool
-		kick        bool
 		least, most time.Duration
 	}{
-		{"box started", false, false, 10 * time.Second, 5 * time.Minute},
-		{"box started, WAN came up", false, true, 10 * time.Second, 5 * time.Minute},
-		{"agent started", true, false, 0, FirstWait},
+		{"box started", false, 10 * time.Second, 5 * time.Minute},
+		{"agent started", true, 0, FirstWait},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -227,10 +224,6 @@ func TestFirstConnectionWaitsAfterPowerReturn(t *testing.T) {
 				r := newRig(t, c, nil, func(o *Options) { o.Warm = tt.warm })
 				start := time.Now()
 				r.run()
-				synctest.Wait()
-				if tt.kick {
-					r.u.Kick()
-				}
 				after(6 * time.Minute)
 				if len(r.dials) != 1 {
 					t.Fatalf("%d connections; want 1", len(r.dials))
@@ -239,32 +232,10 @@ func TestFirstConnectionWaitsAfterPowerReturn(t *testing.T) {
 				if d < tt.least || d > tt.most {
 					t.Errorf("first connection after %v; want %v to %v", d, tt.least, tt.most)
 				}
-				first[tt.name] = d
 				r.end()
 			})
 		})
 	}
-	if a, b := first["box started"], first["box started, WAN came up"]; a != b {
-		t.Errorf("first connection after %v, and %v with a kick; want no difference", a, b)
-	}
-}
-
-func TestKickShortensTheWaitOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, labConfig(), func(int) script { return script{open: func(*peer) bool { return true }} }, nil)
-		r.run()
-		after(6 * time.Hour) // far into the backoff
-		before, _ := r.count()
-		for range 3600 {
-			r.u.Kick()
-			after(time.Second)
-		}
-		now, _ := r.count()
-		if n := now - before; n < 30 || n > 300 {
-			t.Errorf("%d attempts in an hour of kicks each second; want about 2 a minute", n)
-		}
-		r.end()
-	})
 }
 
 func TestRetryAfterOfTheCEMIsHonoured(t *testing.T) {
@@ -293,12 +264,12 @@ func TestRetryAfterOfTheCEMIsHonoured(t *testing.T) {
 
 func TestSilentPeerIsNoticed(t *testing.T) {
 	for _, tt := range []struct {
-		name string
-		kick bool
-		most time.Duration
+		name   string
+		report bool
+		most   time.Duration
 	}{
 		{"by the keepalive", false, 10 * time.Minute},
-		{"when the WAN comes up", true, 2 * time.Minute},
+		{"by the next report", true, 2 * time.Minute},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -314,8 +285,8 @@ func TestSilentPeerIsNoticed(t *testing.T) {
 				}, nil)
 				r.run()
 				after(30 * time.Second)
-				if tt.kick {
-					r.u.Kick()
+				if tt.report {
+					r.q.add(event(1))
 				}
 				after(tt.most)
 				if d, _ := r.count(); d != 2 {

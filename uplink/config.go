@@ -36,8 +36,11 @@ type Config struct {
 	KeepAlive time.Duration `toml:"keepalive"`
 	// Acknowledgement is AckApplication or AckBroker.
 	Acknowledgement string `toml:"acknowledgement"`
+	// Bandwidth caps, in bytes per second, all that is published; one message of
+	// the longest may go ahead of its time.
+	Bandwidth int `toml:"bandwidth"`
 	// BacklogRate, reports per second, and BacklogBytes, bytes per second, cap
-	// what is sent of the backlog. Fresh reports are not capped.
+	// what is sent of the backlog. Fresh reports are capped by Bandwidth alone.
 	BacklogRate  float64 `toml:"backlog_rate"`
 	BacklogBytes int     `toml:"backlog_bytes"`
 	// Window is the most reports in flight at once, 1 to 16.
@@ -70,6 +73,7 @@ func DefaultConfig() Config {
 	return Config{
 		KeepAlive:       5 * time.Minute,
 		Acknowledgement: AckApplication,
+		Bandwidth:       16000,
 		BacklogRate:     1,
 		BacklogBytes:    8000,
 		Window:          4,
@@ -102,6 +106,9 @@ func (c Config) Validate() error {
 	}
 	if c.Acknowledgement != AckApplication && c.Acknowledgement != AckBroker {
 		bad("acknowledgement: %q is neither %q nor %q", c.Acknowledgement, AckApplication, AckBroker)
+	}
+	if c.Bandwidth < 100 || c.Bandwidth > 100e6 {
+		bad("bandwidth: %d is not between 100 and 100000000 bytes per second", c.Bandwidth)
 	}
 	if !(c.BacklogRate >= 0.001 && c.BacklogRate <= 1000) { // so that NaN is refused too
 		bad("backlog_rate: %v is not between 0.001 and 1000 reports per second", c.BacklogRate)

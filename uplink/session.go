@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -22,26 +21,6 @@ const (
 	// stopWait bounds the last status at the end.
 	stopWait = 3 * time.Second
 )
-
-// A pacer spaces what is sent of the backlog.
-type pacer struct {
-	rate   float64       // reports per second
-	bytes  int           // per second
-	resend time.Duration // first wait before sending again
-	rand   *rand.Rand
-}
-
-// gap draws the pause after a report of that size, half to one and a half
-// times what the rates ask for.
-func (p pacer) gap(size int) time.Duration {
-	seconds := max(1/p.rate, float64(size)/float64(p.bytes))
-	return time.Duration(seconds * (0.5 + p.rand.Float64()) * float64(time.Second))
-}
-
-// jitter draws a time between 0 and d.
-func (p pacer) jitter(d time.Duration) time.Duration {
-	return time.Duration(p.rand.Int64N(int64(d)))
-}
 
 // kind is what a publication carries.
 type kind uint8
@@ -80,10 +59,10 @@ type session struct {
 	over    chan struct{} // closed at the end
 	workers sync.WaitGroup
 
-	flying map[Key]flight
-	old    int       // how many in flight are of the backlog
-	burst  int       // old events that may still go unpaced
-	paceAt time.Time // when the next old report may go
+	flying  map[Key]flight
+	old     int  // how many in flight are of the backlog
+	burst   int  // old events that may still go unpaced
+	backlog pace // of old reports
 
 	statusDirty, statusFlying bool
 	statusAt                  time.Time // when the next may go
@@ -153,9 +132,9 @@ func (s *session) run(ctx context.Context) *Error {
 
 // fill sends what may be sent now.
 func (s *session) fill(now time.Time) {
-	if s.statusDirty && !s.statusFlying && !now.Before(s.statusAt) {
+	if s.statusDirty && !s.statusFlying && !now.Before(s.statusAt) && s.u.line.ready(now) {
 		s.statusDirty, s.statusFlying, s.statusAt = false, true, now.Add(statusEvery)
-		s.out <- publication{kind: kindStatus, topic: s.u.topic("status"), payload: s.u.o.Status(true)}
+		s.put(publication{kind: kindStatus, topic: s.u.topic("status"), payload: s.u.o.Status(true)}, now)
 	}
 	for i := range s.u.lanes {
 		if l := &s.u.lanes[i]; s.u.application && !l.round && !l.next.IsZero() && !now.Before(l.next) {
@@ -166,30 +145,39 @@ func (s *session) fill(now time.Time) {
 	}
 }
 
+// put hands a publication to the publisher.
+func (s *session) put(p publication, now time.Time) {
+	s.u.line.sent(now, s.u.pace.takes(len(p.topic)+len(p.payload)))
+	s.out <- p
+}
+
 // send takes the next report that may go and hands it to the publisher. It is
 // false where there is none.
 func (s *session) send(now time.Time) bool {
+	if !s.u.line.ready(now) {
+		return false
+	}
 	events, windows := &s.u.lanes[0], &s.u.lanes[1]
 	if s.burst > 0 {
 		if it, ok := events.nextOld(now, s.flying, s.u.pace); ok {
 			s.burst--
-			s.launch(it, events, true)
+			s.launch(it, events, true, now)
 			return true
 		}
 	}
 	for _, l := range []*lane{events, windows} {
 		if it, ok := l.nextFresh(); ok {
-			s.launch(it, l, false)
+			s.launch(it, l, false, now)
 			return true
 		}
 	}
-	if now.Before(s.paceAt) || s.old >= max(1, s.u.cfg.Window/2) {
+	if !s.backlog.ready(now) || s.old >= max(1, s.u.cfg.Window/2) {
 		return false
 	}
 	for _, l := range []*lane{events, windows} {
 		if it, ok := l.nextOld(now, s.flying, s.u.pace); ok {
-			if size := s.launch(it, l, true); size > 0 {
-				s.paceAt = now.Add(s.u.pace.gap(size))
+			if size := s.launch(it, l, true, now); size > 0 {
+				s.backlog.sent(now, s.u.pace.gap(size))
 			}
 			return true
 		}
@@ -198,7 +186,7 @@ func (s *session) send(now time.Time) bool {
 }
 
 // launch sends one report and returns its size, 0 where it cannot be sent.
-func (s *session) launch(it Item, l *lane, old bool) int {
+func (s *session) launch(it Item, l *lane, old bool, now time.Time) int {
 	payload, err := it.Payload(nil)
 	if err == nil && len(payload) > maxMessage {
 		err = fmt.Errorf("%d bytes are more than the %d that may be sent", len(payload), maxMessage)
@@ -221,7 +209,7 @@ func (s *session) launch(it Item, l *lane, old bool) int {
 	if old {
 		s.old++
 	}
-	s.out <- publication{topic: topic, payload: payload, key: it.Key, again: old && l.again}
+	s.put(publication{topic: topic, payload: payload, key: it.Key, again: old && l.again}, now)
 	return len(payload)
 }
 
@@ -367,13 +355,17 @@ func (s *session) wake(now time.Time) time.Duration {
 			d = min(d, max(t.Sub(now), 0))
 		}
 	}
+	line := s.u.line.next()
 	if s.statusDirty && !s.statusFlying {
-		at(s.statusAt)
+		at(later(s.statusAt, line))
 	}
 	for i := range s.u.lanes {
 		l := &s.u.lanes[i]
-		if l.round && s.paceAt.After(now) {
-			at(s.paceAt)
+		if l.round && s.backlog.next().After(now) {
+			at(s.backlog.next())
+		}
+		if line.After(now) && (l.round || l.more || l.newest != nil) {
+			at(line)
 		}
 		if s.u.application && !l.round {
 			at(l.next)
@@ -383,6 +375,13 @@ func (s *session) wake(now time.Time) time.Duration {
 		}
 	}
 	return d
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // finish publishes the last status, takes in what still comes meanwhile, and

@@ -89,6 +89,7 @@ type Uplink struct {
 	broker      *url.URL
 	application bool
 	pace        pacer
+	line        pace // of everything, over connections
 
 	backoff  Backoff
 	standing Standing
@@ -134,12 +135,13 @@ func New(cfg Config, o Options) (*Uplink, error) {
 	u := &Uplink{
 		cfg: cfg, o: o, log: o.Log, broker: broker,
 		application:   cfg.Acknowledgement == AckApplication,
-		pace:          pacer{rate: cfg.BacklogRate, bytes: cfg.BacklogBytes, resend: cfg.ResendAfter, rand: o.Rand},
+		pace:          pacer{rate: cfg.BacklogRate, bytes: cfg.BacklogBytes, all: cfg.Bandwidth, resend: cfg.ResendAfter, rand: o.Rand},
 		backoff:       Backoff{First: FirstWait, Ceiling: cfg.BackoffMax, Rand: o.Rand},
 		states:        map[string]string{},
 		statusChanged: make(chan struct{}, 1),
 		stats:         Stats{State: StateStopped, Failures: map[Class]uint64{}},
 	}
+	u.line.ahead = u.pace.burst()
 	for i, id := range []wire.Lane{wire.Events, wire.Windows} {
 		u.lanes[i] = lane{id: id, queue: o.Queue}
 	}

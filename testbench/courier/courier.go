@@ -54,7 +54,7 @@ func Eager(broker string) uplink.Config {
 	c.ConnectTimeout, c.WriteTimeout, c.PubackTimeout = time.Second, time.Second, time.Second
 	c.KeepAlive = 5 * time.Second
 	c.ResendAfter, c.NotStoredAfter = 2*time.Second, time.Second
-	c.BacklogRate, c.BacklogBytes = 1000, 10_000_000
+	c.BacklogRate, c.BacklogBytes, c.Bandwidth = 1000, 10_000_000, 10_000_000
 	return c
 }
 

@@ -82,7 +82,7 @@ func newBench(t *testing.T) *bench {
 	b.agent = process.Config{
 		Binary: name, Dir: filepath.Join(b.dir, "agent"), Broker: "tls://" + b.listen, CAFile: ca.CAFile(), Box: pair,
 		Window: window, SpillAfter: time.Second, Every: 500 * time.Millisecond, Log: b.log,
-		Set: map[string]string{"uplink.backoff_max": `"1s"`, "uplink.backlog_rate": "100.0", "uplink.backlog_bytes": "1000000"},
+		Set: map[string]string{"uplink.backoff_max": `"1s"`, "uplink.backlog_rate": "100.0", "uplink.backlog_bytes": "1000000", "uplink.bandwidth": "1000000"},
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

@@ -169,7 +169,7 @@ func (v *victim) prepare(binary string) error {
 		Binary: binary, Dir: filepath.Join(v.dir, "agent"), Broker: "tls://" + v.listen, CAFile: ca.CAFile(), Box: pair,
 		Window: time.Second, SpillAfter: time.Second, Every: 200 * time.Millisecond,
 		Set: map[string]string{
-			"uplink.backoff_max": `"1s"`, "uplink.backlog_rate": "1000.0", "uplink.backlog_bytes": "10000000",
+			"uplink.backoff_max": `"1s"`, "uplink.backlog_rate": "1000.0", "uplink.backlog_bytes": "10000000", "uplink.bandwidth": "10000000",
 			"buffer.flash_daily_bytes": "1000000000",
 		},
 	}

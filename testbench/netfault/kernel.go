@@ -169,7 +169,7 @@ func (t *lineTrial) start() error {
 		CAFile: t.lab.CA.CAFile(), Box: pair, Window: time.Second, SpillAfter: time.Second, Every: 500 * time.Millisecond,
 		Set: map[string]string{
 			"uplink.server_name": `"localhost"`, "uplink.backoff_max": `"1s"`, "uplink.connect_timeout": `"5s"`,
-			"uplink.puback_timeout": `"5s"`, "uplink.backlog_rate": "100.0", "uplink.backlog_bytes": "1000000",
+			"uplink.puback_timeout": `"5s"`, "uplink.backlog_rate": "100.0", "uplink.backlog_bytes": "1000000", "uplink.bandwidth": "1000000",
 		},
 	}
 	return t.line.Box(func() (err error) {

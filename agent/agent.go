@@ -27,6 +27,7 @@ import (
 	"livebox-agent/collector"
 	"livebox-agent/collector/catalogue"
 	"livebox-agent/collector/sample"
+	"livebox-agent/collector/wan"
 	"livebox-agent/uplink"
 	"livebox-agent/uplink/wire"
 )
@@ -73,6 +74,8 @@ type Agent struct {
 
 	control net.Listener         // nil: no one can ask
 	line    atomic.Pointer[line] // nil until the certificate could be read
+
+	metered atomic.Bool // the connection runs over a mobile network
 
 	heap         heap // of take alone, while it runs
 	readings     atomic.Uint64
@@ -347,6 +350,9 @@ func (a *Agent) introduce(ctx context.Context) {
 // take puts the readings of one source into the open window.
 func (a *Agent) take(name string, d collector.Description, b *sample.Batch) {
 	a.readings.Add(uint64(len(b.Readings)))
+	if name == wan.Name {
+		a.lookAtConnection(b)
+	}
 	a.mu.Lock()
 	a.window.Add(name, d.Purpose, b)
 	a.gatherer.Observe(b)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"livebox-agent/buffer"
+	"livebox-agent/collector/sample"
+	"livebox-agent/collector/wan"
 	"livebox-agent/uplink"
 	"livebox-agent/uplink/wire"
 )
@@ -64,8 +66,21 @@ func (a *Agent) uplinkOptions(box string) uplink.Options {
 		// A clock that is not before some time may still be years behind the
 		// broker's certificate.
 		ClockKnown: func() bool { return a.clock.Now().Quality == wire.ClockSynchronised },
+		Metered:    a.metered.Load,
 		OnHealth:   func(code string, bad bool, detail string) { a.health.set(code, bad, detail) },
 		Dial:       a.dial,
+	}
+}
+
+// lookAtConnection takes in what the box says that its connection runs over.
+func (a *Agent) lookAtConnection(b *sample.Batch) {
+	metered, known := wan.Metered(b)
+	if !known || a.metered.Swap(metered) == metered {
+		return
+	}
+	a.log.Info("connection changed", "mobile", metered)
+	if l := a.line.Load(); l != nil {
+		l.uplink.StatusChanged()
 	}
 }
 

@@ -29,6 +29,7 @@ type Snapshot struct {
 	Catalogue     string           `json:"catalogue"`
 	Connected     bool             `json:"connected"`
 	UplinkState   string           `json:"uplink_state"`
+	Metered       bool             `json:"metered"` // only events are sent
 	LastFailure   string           `json:"last_failure,omitempty"`
 	Counters      SnapshotCounters `json:"counters"`
 	Sources       []SnapshotSource `json:"sources"`
@@ -110,7 +111,7 @@ func (a *Agent) Snapshot() Snapshot {
 		s.Box = l.box
 		st := l.uplink.Stats()
 		s.Connected, s.UplinkState = st.State == uplink.StateOnline, string(st.State)
-		s.LastFailure = st.LastFailure
+		s.LastFailure, s.Metered = st.LastFailure, st.Metered
 	}
 	for _, c := range a.asked() {
 		src := SnapshotSource{Name: c.Source, Purpose: a.purposes[c.Source].String(), State: c.State.String(), Reason: c.Reason}
@@ -214,7 +215,11 @@ func (s Snapshot) Print(w io.Writer) error {
 	fmt.Fprintf(tw, "agent\t%s, run %d (%s), the run before ended %s\n", s.Version, s.RunCounter, s.Run, s.PreviousEnd)
 	fmt.Fprintf(tw, "consent\t%s (policy %d)\n", strings.Join(s.Purposes, ", "), s.PolicyVersion)
 	fmt.Fprintf(tw, "clock\t%s\n", s.Clock)
-	fmt.Fprintf(tw, "backend\t%s; %d connections, %d B up, %d B down\n", s.UplinkState, c.Connects, c.BytesUp, c.BytesDown)
+	only := ""
+	if s.Metered {
+		only = ", metered: only events are sent"
+	}
+	fmt.Fprintf(tw, "backend\t%s%s; %d connections, %d B up, %d B down\n", s.UplinkState, only, c.Connects, c.BytesUp, c.BytesDown)
 	fmt.Fprintf(tw, "readings\t%d taken, %d dropped; %d signs dropped\n", c.Readings, c.ReadingsDropped, c.SignsLost)
 	fmt.Fprintf(tw, "reports\t%d made, %d published, %d acknowledged, %d lost\n", c.Reports, c.Published, c.Acknowledged, c.Lost)
 	fmt.Fprintf(tw, "buffer\t%d reports; %d B in memory, %d B on flash; %d B written to flash in %d commits\n",

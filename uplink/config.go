@@ -17,6 +17,15 @@ const (
 	AckBroker = "broker"
 )
 
+// What Config.Metered may say.
+const (
+	// MeteredAuto: the box tells by what its connection runs over.
+	MeteredAuto = "auto"
+	// MeteredAlways and MeteredNever are the owner's word, whatever the box tells.
+	MeteredAlways = "always"
+	MeteredNever  = "never"
+)
+
 // Config is what the owner of the box sets.
 type Config struct {
 	// Broker is tls://host:port; tcp://host:port, without any protection, is for
@@ -36,6 +45,10 @@ type Config struct {
 	KeepAlive time.Duration `toml:"keepalive"`
 	// Acknowledgement is AckApplication or AckBroker.
 	Acknowledgement string `toml:"acknowledgement"`
+	// Metered says whether the connection is paid for by what it carries: then
+	// only events are sent, and windows wait. It is MeteredAuto, MeteredAlways or
+	// MeteredNever.
+	Metered string `toml:"metered"`
 	// Bandwidth caps, in bytes per second, all that is published; one message of
 	// the longest may go ahead of its time.
 	Bandwidth int `toml:"bandwidth"`
@@ -73,6 +86,7 @@ func DefaultConfig() Config {
 	return Config{
 		KeepAlive:       5 * time.Minute,
 		Acknowledgement: AckApplication,
+		Metered:         MeteredAuto,
 		Bandwidth:       16000,
 		BacklogRate:     1,
 		BacklogBytes:    8000,
@@ -106,6 +120,9 @@ func (c Config) Validate() error {
 	}
 	if c.Acknowledgement != AckApplication && c.Acknowledgement != AckBroker {
 		bad("acknowledgement: %q is neither %q nor %q", c.Acknowledgement, AckApplication, AckBroker)
+	}
+	if c.Metered != MeteredAuto && c.Metered != MeteredAlways && c.Metered != MeteredNever {
+		bad("metered: %q is none of %q, %q and %q", c.Metered, MeteredAuto, MeteredAlways, MeteredNever)
 	}
 	if c.Bandwidth < 100 || c.Bandwidth > 100e6 {
 		bad("bandwidth: %d is not between 100 and 100000000 bytes per second", c.Bandwidth)

@@ -12,6 +12,8 @@
 //     and becomes the health state not_stored.
 //   - Events go before windows; after an outage the newest window goes first
 //     and the backlog follows, oldest first, at a capped and jittered rate.
+//   - While the connection is metered only events are sent; what waited then goes
+//     as after an outage.
 //   - No more bytes a second are published than bandwidth says, over all
 //     connections; only the last status at a stop does not wait for its turn.
 //   - A report that can never be sent holds up no other.

@@ -21,6 +21,8 @@ type lane struct {
 	more   bool  // there may be something after fresh
 	newest *Item // goes before the first round
 
+	held bool // nothing of it is sent
+
 	round    bool // a round is under way
 	at       Key  // where it is
 	end      Key  // the last key that belongs to it
@@ -64,13 +66,38 @@ func (l *lane) suspend(now time.Time) {
 	l.waited, l.newest = now.Sub(l.since), nil
 }
 
+// hold stops the lane, or lets it go on. What gathered meanwhile is then a
+// backlog, as after an outage: the newest goes first, the rest in a round.
+func (l *lane) hold(held bool) {
+	if l.held == held {
+		return
+	}
+	l.held = held
+	if held {
+		if l.newest != nil {
+			l.newest, l.skip = nil, Key{}
+		}
+		return
+	}
+	last, ok := l.queue.Last(l.id)
+	if !ok || last.Key.Compare(l.fresh) <= 0 {
+		return
+	}
+	if !l.round {
+		l.round, l.again, l.at, l.resent, l.next = true, false, l.fresh, 0, time.Time{}
+		l.seen = l.refused
+	}
+	l.end, l.fresh = last.Key, last.Key
+	l.newest, l.skip = &last, last.Key
+}
+
 // nextFresh gives the next fresh report and steps over it.
 func (l *lane) nextFresh() (Item, bool) {
 	if it := l.newest; it != nil {
 		l.newest = nil
 		return *it, true
 	}
-	if !l.more {
+	if !l.more || l.held {
 		return Item{}, false
 	}
 	it, ok := l.queue.Next(l.id, l.fresh)
@@ -85,7 +112,7 @@ func (l *lane) nextFresh() (Item, bool) {
 // nextOld gives the next report of the round and steps over it. It ends the
 // round where there is none.
 func (l *lane) nextOld(now time.Time, flying map[Key]flight, p pacer) (Item, bool) {
-	for l.round {
+	for l.round && !l.held {
 		it, ok := l.queue.Next(l.id, l.at)
 		if !ok || it.Key.Compare(l.end) > 0 {
 			l.endRound(now, p)

@@ -132,12 +132,15 @@ func (s *session) run(ctx context.Context) *Error {
 
 // fill sends what may be sent now.
 func (s *session) fill(now time.Time) {
+	metered := s.u.metered()
+	s.u.lane(wire.Windows).hold(metered)
+	s.u.health(wire.HealthMetered, metered, "the connection runs over a metered network: events are sent, windows wait")
 	if s.statusDirty && !s.statusFlying && !now.Before(s.statusAt) && s.u.line.ready(now) {
 		s.statusDirty, s.statusFlying, s.statusAt = false, true, now.Add(statusEvery)
 		s.put(publication{kind: kindStatus, topic: s.u.topic("status"), payload: s.u.o.Status(true)}, now)
 	}
 	for i := range s.u.lanes {
-		if l := &s.u.lanes[i]; s.u.application && !l.round && !l.next.IsZero() && !now.Before(l.next) {
+		if l := &s.u.lanes[i]; s.u.application && !l.round && !l.held && !l.next.IsZero() && !now.Before(l.next) {
 			l.beginAgain()
 		}
 	}
@@ -361,6 +364,12 @@ func (s *session) wake(now time.Time) time.Duration {
 	}
 	for i := range s.u.lanes {
 		l := &s.u.lanes[i]
+		if l.waiting != (Key{}) && !l.stuck {
+			at(l.since.Add(s.u.cfg.NotStoredAfter))
+		}
+		if l.held {
+			continue
+		}
 		if l.round && s.backlog.next().After(now) {
 			at(s.backlog.next())
 		}
@@ -369,9 +378,6 @@ func (s *session) wake(now time.Time) time.Duration {
 		}
 		if s.u.application && !l.round {
 			at(l.next)
-		}
-		if l.waiting != (Key{}) && !l.stuck {
-			at(l.since.Add(s.u.cfg.NotStoredAfter))
 		}
 	}
 	return d

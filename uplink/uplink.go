@@ -33,6 +33,10 @@ type Options struct {
 	Will []byte
 	// ClockKnown tells whether the wall clock can be relied on; nil: always.
 	ClockKnown func() bool
+	// Metered tells whether the box's connection is paid for by what it carries,
+	// for Config.Metered = MeteredAuto; nil: never. Where it changes,
+	// StatusChanged says that it is worth a look.
+	Metered func() bool
 	// OnHealth is told when a health state turns bad, gets another detail, or
 	// turns good. It is called from the goroutine of Run and must not wait.
 	OnHealth func(code string, bad bool, detail string)
@@ -72,6 +76,8 @@ type Stats struct {
 	Waited      time.Duration    // their sum, as drawn
 	Published   uint64           // reports handed to the connection
 	Pubacked    uint64           // reports that the broker accepted
+	// Metered says that windows wait for another connection.
+	Metered bool
 	// Acknowledged is how many reports have left the queue.
 	Acknowledged uint64
 	Refused      uint64 // times that a report was passed over: too long, or not to be built
@@ -257,8 +263,20 @@ func (u *Uplink) Stats() Stats {
 	defer u.mu.Unlock()
 	s := u.stats
 	s.Failures = maps.Clone(s.Failures)
+	s.Metered = u.metered()
 	s.BytesUp, s.BytesDown = u.bytesUp.Load(), u.bytesDown.Load()
 	return s
+}
+
+// metered tells whether only events are to be sent.
+func (u *Uplink) metered() bool {
+	switch u.cfg.Metered {
+	case MeteredAlways:
+		return true
+	case MeteredNever:
+		return false
+	}
+	return u.o.Metered != nil && u.o.Metered()
 }
 
 func (u *Uplink) count(f func(*Stats)) {

@@ -43,7 +43,7 @@ func TestValidateReportsEveryProblemWithItsKey(t *testing.T) {
 		t.Fatal("Validate() = nil")
 	}
 	for _, key := range []string{
-		"broker", "ca_file", "cert_file", "key_file", "acknowledgement", "bandwidth", "backlog_rate", "backlog_bytes", "window", "keepalive",
+		"broker", "ca_file", "cert_file", "key_file", "acknowledgement", "metered", "bandwidth", "backlog_rate", "backlog_bytes", "window", "keepalive",
 		"connect_timeout", "write_timeout", "puback_timeout", "backoff_max", "power_return_wait", "resend_after", "not_stored_after",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+key+": ") {

@@ -100,6 +100,7 @@ func TestEveryEmulatedLivebox(t *testing.T) {
 			if strings.Contains(got, "Status wan = Up") || !strings.Contains(got, "Status wan = ") || strings.Contains(got, "IPv4Up wan = yes") {
 				t.Errorf("readings of a connection that is down: %s", got)
 			}
+			got += onBackup(t, b, source)
 			for _, hidden := range b.Secrets() {
 				if hidden != "" && strings.Contains(got, hidden) {
 					t.Errorf("%q is in %s", hidden, got)
@@ -107,4 +108,24 @@ func TestEveryEmulatedLivebox(t *testing.T) {
 			}
 		})
 	}
+}
+
+// onBackup has a modem stand in for a connection that is down, and returns the
+// readings.
+func onBackup(t *testing.T, b *box.Box, source *wan.Source) (all string) {
+	t.Helper()
+	for _, there := range []bool{true, false} {
+		b.Backup(there)
+		var batch sample.Batch
+		if err := source.Collect(t.Context(), &batch); err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(values(t, &batch), "; ")
+		metered, known := wan.Metered(&batch)
+		if metered != there || !known || there != strings.Contains(got, "Status wan = Up; LinkType wan = Cellular") {
+			t.Errorf("modem there: %v: metered %v; readings %s", there, metered, got)
+		}
+		all += got
+	}
+	return all
 }

@@ -19,6 +19,7 @@ const (
 	linkEthernet = 2
 	linkSFP      = 3
 	linkPON      = 4
+	linkCellular = 5
 
 	protocolUnknown = 0
 	protocolDHCP    = 1
@@ -183,6 +184,9 @@ func linkType(s string) int64 {
 		return linkSFP
 	case "gpon", "xgspon", "xgs-pon":
 		return linkPON
+	case "cellular", "mobile", "wwan", "lte", "3g", "4g", "5g":
+		// No reply of a box on its backup is known. prplOS calls the mode Cellular.
+		return linkCellular
 	}
 	return linkUnknown
 }

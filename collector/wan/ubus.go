@@ -19,8 +19,6 @@ type Ubus interface {
 	Call(ctx context.Context, object, method string, params map[string]any) (tree.Node, error)
 }
 
-const linkCellular = 5
-
 // maxInterfaces bounds the interfaces of one reply that are looked at.
 const maxInterfaces = 128
 
@@ -99,36 +97,44 @@ func decodeInterface(n tree.Node, b *sample.Batch) error {
 // A connection is the interface that leads to the network, and those that
 // carry IPv6 over the same device: OpenWrt has wan6 beside wan.
 type connection struct {
-	main tree.Node
-	more []tree.Node
-	six  tree.Node // called wan6
+	main   tree.Node
+	more   []tree.Node
+	six    tree.Node // called wan6
+	backup tree.Node // leads to the network over a modem, while main does not
 }
 
 // chooseWAN returns the connection: the interface called wan, or else the one
 // whose default route goes before the others. Names that people give are not
 // reported.
 func chooseWAN(list tree.Node, c *tree.Check) (w connection, ok bool) {
-	best := int64(math.MaxInt64)
+	best, modem := int64(math.MaxInt64), int64(math.MaxInt64)
 	named := false
+	mainLeft, modemLeft := 0, 0 // which they are
 	left := maxInterfaces
 	list.Each(func(_ string, n tree.Node) {
 		left--
+		if metric, leads := overModem(n); left >= 0 && leads && metric < modem {
+			w.backup, modem, modemLeft = n, metric, left
+		}
 		name, isText := c.Text(n, "interface")
 		switch {
 		case left < 0, !isText:
 			c.Bad("interface")
 		case name == instance:
-			w.main, ok, named = n, true, true
+			w.main, ok, named, mainLeft = n, true, true, left
 		case name == instance6:
 			w.six = n
 		case !named:
 			if metric, leads := defaultRoute(n, c); leads && metric < best {
-				w.main, ok, best = n, true, metric
+				w.main, ok, best, mainLeft = n, true, metric, left
 			}
 		}
 	})
 	if !ok {
 		return connection{}, false
+	}
+	if mainLeft == modemLeft {
+		w.backup = tree.Node{}
 	}
 	if w.six.Exists() {
 		w.more = append(w.more, w.six)
@@ -163,6 +169,18 @@ func defaultRoute(n tree.Node, c *tree.Check) (metric int64, leads bool) {
 	return metric, leads
 }
 
+// overModem is defaultRoute of an interface that runs over a modem. What is wrong
+// with it says nothing about the others.
+func overModem(n tree.Node) (metric int64, leads bool) {
+	var c tree.Check
+	proto, _ := word(&c, n, "proto")
+	if linkOf(n, proto, &c) != linkCellular {
+		return 0, false
+	}
+	metric, leads = defaultRoute(n, &c)
+	return metric, leads && c.Err() == nil
+}
+
 // isCellular says whether netifd's protocol drives a modem.
 func isCellular(proto string) bool {
 	switch proto {
@@ -183,6 +201,12 @@ func (w connection) add(b *sample.Batch, c *tree.Check) {
 	}
 	if ok {
 		b.Add(catalogue.WANProtocol, instance, protocol(proto))
+	}
+	if w.backup.Exists() {
+		if v, ok := state(w.backup, &tree.Check{}); ok {
+			b.Add(catalogue.WANStatus, instanceBackup, v)
+			b.Add(catalogue.WANLinkType, instanceBackup, linkCellular)
+		}
 	}
 	if v, ok := filled(w.main, c, "ipv4-address"); ok {
 		b.Add(catalogue.WANIPv4, instance, v)

@@ -57,42 +57,52 @@ func dump(interfaces ...string) string {
 
 func TestConnectionOfOpenWrt(t *testing.T) {
 	up := []string{"Status wan = Up", "LinkType wan = Ethernet", "Protocol wan = DHCP", "IPv4Up wan = yes", "IPv6Up wan = no", "UpTime wan = 132", "LastConnectionError wan = None"}
+	const lte = `{"interface":"lte","up":true,"uptime":9,"proto":"qmi","device":"/dev/cdc-wdm0","route":[{"target":"0.0.0.0","mask":0,"metric":20}]}`
+	const wanDown = `{"interface":"wan","up":false,"pending":true,"available":true,"proto":"dhcp","device":"eth1"}`
+	standing := slices.Insert(slices.Clone(up), 3, "Status backup = Up", "LinkType backup = Cellular")
+	cellular := []string{"Status wan = Up", "LinkType wan = Cellular", "Protocol wan = Unknown", "UpTime wan = 9", "LastConnectionError wan = None"}
+	down := []string{"Status wan = Dormant", "LinkType wan = Ethernet", "Protocol wan = DHCP", "LastConnectionError wan = None"}
+	onBackup := slices.Insert(slices.Clone(down), 3, "Status backup = Up", "LinkType backup = Cellular")
 	for _, tt := range []struct {
 		name, reply string
 		want        []string
+		metered     bool
 	}{
-		{"up", dump(lan, tunnel, wanUp), up},
+		{"up", dump(lan, tunnel, wanUp), up, false},
 		{"IPv6 beside it", dump(wanUp, wan6Up), []string{
 			"Status wan = Up", "LinkType wan = Ethernet", "Protocol wan = DHCP", "IPv4Up wan = yes", "IPv6Up wan = yes", "UpTime wan = 132",
 			"LastConnectionError wan = None", "LastConnectionError wan6 = None",
-		}},
+		}, false},
 		{"IPv6 over the same device by another name", dump(strings.Replace(wan6Up, `"wan6"`, `"six"`, 1), wanUp), []string{
 			"Status wan = Up", "LinkType wan = Ethernet", "Protocol wan = DHCP", "IPv4Up wan = yes", "IPv6Up wan = yes", "UpTime wan = 132", "LastConnectionError wan = None",
-		}},
+		}, false},
 		{"PPP over DSL", dump(`{"interface":"wan","up":true,"uptime":7,"l3_device":"pppoe-wan","proto":"pppoe","device":"dsl0.835",
 			"ipv4-address":[{"address":"192.0.2.4","mask":32}]}`), []string{
 			"Status wan = Up", "LinkType wan = DSL", "Protocol wan = PPP", "IPv4Up wan = yes", "UpTime wan = 7", "LastConnectionError wan = None",
-		}},
+		}, false},
 		{"down, refused by the server", dump(`{"interface":"wan","up":false,"pending":true,"available":true,"proto":"pppoe","device":"ptm0",
 			"errors":[{"subsystem":"interface","code":"NO_DEVICE"},{"subsystem":"pppoe","code":"AUTH_FAILED","data":["user@example.net"]}]}`), []string{
 			"Status wan = Dormant", "LinkType wan = DSL", "Protocol wan = PPP", "LastConnectionError wan = AuthenticationFailure",
-		}},
+		}, false},
 		{"no cable", dump(`{"interface":"wan","up":false,"pending":false,"available":false,"proto":"dhcp","device":"wan","errors":[{"code":"NO_DEVICE"}]}`), []string{
 			"Status wan = LowerLayerDown", "LinkType wan = Ethernet", "Protocol wan = DHCP", "LastConnectionError wan = NoCarrier",
-		}},
+		}, false},
 		{"address of the link alone", dump(`{"interface":"wan","up":true,"ipv6-address":[{"address":"FE80::1","mask":64}],"ipv6-prefix":[]}`), []string{
 			"Status wan = Up", "IPv6Up wan = no", "LastConnectionError wan = None",
-		}},
+		}, false},
 		{"stopped by hand", dump(`{"interface":"wan","up":false,"pending":false,"available":true,"proto":"none"}`), []string{
 			"Status wan = Down", "Protocol wan = Unknown", "LastConnectionError wan = None",
-		}},
-		{"by another name", dump(lan, tunnel, strings.Replace(wanUp, `"wan"`, `"familie-durand"`, 1)), up},
+		}, false},
+		{"by another name", dump(lan, tunnel, strings.Replace(wanUp, `"wan"`, `"familie-durand"`, 1)), up, false},
 		{"two ways, by their metric", dump(
-			`{"interface":"lte","up":true,"uptime":9,"proto":"qmi","device":"/dev/cdc-wdm0","route":[{"target":"0.0.0.0","mask":0,"metric":20}]}`,
-			strings.Replace(wanUp, `"wan"`, `"fibre"`, 1)), up},
-		{"modem alone", dump(lan, `{"interface":"lte","up":true,"uptime":9,"proto":"qmi","device":"/dev/cdc-wdm0","route":[{"target":"0.0.0.0","mask":0,"metric":20}]}`), []string{
-			"Status wan = Up", "LinkType wan = Cellular", "Protocol wan = Unknown", "UpTime wan = 9", "LastConnectionError wan = None",
-		}},
+			lte, strings.Replace(wanUp, `"wan"`, `"fibre"`, 1)), standing, false},
+		{"modem that stands by", dump(wanUp, lte), standing, false},
+		{"modem alone", dump(lan, lte), cellular, true},
+		{"modem called wan", dump(strings.Replace(lte, `"lte"`, `"wan"`, 1)), cellular, true},
+		{"modem that stands in", dump(lte, wanDown), onBackup, true},
+		{"modem with an Ethernet of its own", dump(wanDown, `{"interface":"b","up":true,"proto":"dhcp","device":"wwan0","route":[{"target":"0.0.0.0","mask":0}]}`), onBackup, true},
+		{"modem without a route", dump(wanDown, `{"interface":"lte","up":true,"proto":"qmi","device":"/dev/cdc-wdm0"}`), down, false},
+		{"modem of which little is right", dump(wanDown, `{"interface":"lte","up":true,"proto":"dhcp","device":7,"route":[{"target":"0.0.0.0","mask":0}]}`), down, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := wan.New(wan.Config{Ubus: netifd{"network.interface dump": tt.reply}})
@@ -101,12 +111,15 @@ func TestConnectionOfOpenWrt(t *testing.T) {
 			if diff := cmp.Diff(tt.want, values(t, &b)); diff != "" || err != nil {
 				t.Errorf("%v, %s", err, diff)
 			}
+			if metered, known := wan.Metered(&b); metered != tt.metered || !known {
+				t.Errorf("Metered() = %v, %v; want %v", metered, known, tt.metered)
+			}
 			announced := map[catalogue.ID]bool{}
 			for _, id := range s.Describe().Metrics {
 				announced[id] = true
 			}
 			for _, r := range b.Readings {
-				if !announced[r.Metric] || r.Instance != "wan" && r.Instance != "wan6" {
+				if !announced[r.Metric] || r.Instance != "wan" && r.Instance != "wan6" && r.Instance != "backup" {
 					t.Errorf("gave %+v", r)
 				}
 			}
@@ -200,7 +213,7 @@ func FuzzDump(f *testing.F) {
 			}
 			for _, r := range b.Readings {
 				m, ok := catalogue.Lookup(r.Metric)
-				if !ok || r.Value < 0 || m.Kind == catalogue.State && r.Value >= int64(len(m.States)) || r.Instance != "wan" && r.Instance != "wan6" {
+				if !ok || r.Value < 0 || m.Kind == catalogue.State && r.Value >= int64(len(m.States)) || r.Instance != "wan" && r.Instance != "wan6" && r.Instance != "backup" {
 					t.Errorf("%s gave %+v", d.Name, r)
 				}
 			}

@@ -21,11 +21,36 @@ const (
 )
 
 // instance names the connection. What a box knows of IPv6 apart from it is
-// said under instance6, as OpenWrt calls it.
+// said under instance6, as OpenWrt calls it, and of a modem that stands by for
+// it under instanceBackup.
 const (
-	instance  = "wan"
-	instance6 = "wan6"
+	instance       = "wan"
+	instance6      = "wan6"
+	instanceBackup = "backup"
 )
+
+// Name is that of the source that reads the state of the connection.
+const Name = "wan"
+
+// Metered tells from readings of that source whether the connection runs over a
+// mobile network, and whether they tell.
+func Metered(b *sample.Batch) (metered, known bool) {
+	var up, cellular, backup bool
+	for _, r := range b.Readings {
+		switch {
+		case r.Metric == catalogue.WANStatus && r.Instance == instance:
+			up, known = r.Value == catalogue.PortStatusUp, true
+		case r.Metric == catalogue.WANStatus && r.Instance == instanceBackup:
+			backup = r.Value == catalogue.PortStatusUp
+		case r.Metric == catalogue.WANLinkType && r.Instance == instance:
+			cellular = r.Value == linkCellular
+		}
+	}
+	if up {
+		return cellular, true
+	}
+	return backup, known
+}
 
 // Sysbus asks a Livebox, as *sysbus.Client does.
 type Sysbus interface {
@@ -56,7 +81,7 @@ func (s *Source) Describe() collector.Description {
 		metrics = ubusMetrics()
 	}
 	return collector.Description{
-		Name: "wan", Purpose: catalogue.Essential, Interval: interval, Timeout: timeout, Metrics: metrics,
+		Name: Name, Purpose: catalogue.Essential, Interval: interval, Timeout: timeout, Metrics: metrics,
 	}
 }
 

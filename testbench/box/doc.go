@@ -38,7 +38,7 @@
 // 7 with made-up values; the stations of Livebox 3 to 5; NMC.Reboot, SFP.get,
 // MemoryStatus, HomeLan.getResults, getSSIDStats and getStationStats; the states
 // of an optical unit other than O5; a connection or a modem without a line; the
-// bodies of events; how a Livebox counts a device that fails to join, and in
+// bodies of events; a box on its backup, and its word for that; how a Livebox counts a device that fails to join, and in
 // which order hostapd notifies of it; the reply to a wrong password and to an
 // unknown method; most of what prplOS answers. There this package does what
 // documentation says and what clients expect. It must not be taken for evidence

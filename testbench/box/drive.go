@@ -168,6 +168,15 @@ func (b *Box) WAN(up bool) {
 	w.noteWAN()
 }
 
+// Backup gives the box a mobile modem, which carries what there is to carry while
+// the connection is down, or takes it away.
+func (b *Box) Backup(there bool) {
+	w := b.at()
+	defer b.mu.Unlock()
+	w.modem = there
+	w.noteWAN()
+}
+
 // HoldUp is how long a box bridges a loss of power.
 const HoldUp = 20 * time.Millisecond
 

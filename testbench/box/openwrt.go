@@ -1,6 +1,7 @@
 package box
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -27,7 +28,11 @@ func (b *Box) busAnswer(object, method string, params map[string]any) ([]any, er
 		return one(tab("status", "running", "timeout", 30, "frequency", 5, "magicclose", false))
 	case "network.interface.dump":
 		var all []any
-		for _, name := range []string{"loopback", "lan", "wan"} {
+		names := []string{"loopback", "lan", "wan"}
+		if b.world.modem {
+			names = append(names, "wwan")
+		}
+		for _, name := range names {
 			all = append(all, append(tab("interface", name), b.interfaceStatus(name)...))
 		}
 		return one(tab("interface", all))
@@ -85,7 +90,7 @@ func (b *Box) wanDevice() string {
 
 func (b *Box) interfaceStatus(name string) ubus.Table {
 	w := b.world
-	up, device, proto := true, "br-lan", "static"
+	up, device, l3, proto := true, "br-lan", "", "static"
 	since := w.upAt
 	var addresses, addresses6, routes, servers, prefixes, faults []any
 	data := tab()
@@ -109,9 +114,14 @@ func (b *Box) interfaceStatus(name string) ubus.Table {
 			faults = list(tab("subsystem", "interface", "code", "NO_DEVICE"))
 		}
 	}
+	if name == "wwan" {
+		// It stands by: traffic takes the route of the lower metric.
+		device, l3, proto, since = "/dev/cdc-wdm0", "wwan0", "qmi", w.upAt
+		routes = list(tab("target", "0.0.0.0", "mask", 0, "nexthop", gatewayV4, "metric", 20))
+	}
 	t := tab("up", up, "pending", !up, "available", true, "autostart", true, "dynamic", false)
 	if up {
-		t = append(t, tab("uptime", max(int((w.now-since).Seconds()), 0), "l3_device", device)...)
+		t = append(t, tab("uptime", max(int((w.now-since).Seconds()), 0), "l3_device", cmp.Or(l3, device))...)
 	}
 	t = append(t, tab("proto", proto, "device", device)...)
 	if up {

@@ -23,6 +23,7 @@ const Commands = `  add [BAND [METRES [DOWN [UP]]]]
   bend DB          bend the fibre
   heat CELSIUS     warm the optical module
   wan up|down      the connection comes or goes
+  backup on|off    a mobile modem that stands in for the connection
   dip DURATION     the mains fail for a moment, such as 300ms
   reboot [REASON]  an orderly restart
   crash            the watchdog restarts the box
@@ -131,6 +132,14 @@ func (b *Box) doLine(a *arguments) (out string, known bool) {
 		}
 		if a.done() {
 			b.WAN(state == "up")
+		}
+	case "backup":
+		state := a.text("")
+		if state != "on" && state != "off" {
+			a.fail(fmt.Errorf("%q is neither on nor off", state))
+		}
+		if a.done() {
+			b.Backup(state == "on")
 		}
 	case "truth":
 		if a.done() {

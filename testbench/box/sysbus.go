@@ -145,6 +145,9 @@ func (b *Box) wanStatus() *object {
 	if p.wan == wanEth {
 		link = "ethernet"
 	}
+	if w.onBackup() {
+		up, link = true, "cellular"
+	}
 	o := obj("WanState", upDown(up), "LinkType", link, "LinkState", upDown(w.linkUp()))
 	if p.wan == wanPON {
 		o.add("GponState", w.fibre.state())

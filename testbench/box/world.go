@@ -67,6 +67,8 @@ type world struct {
 	wanOff   bool
 	wanSince time.Duration
 	wanWasUp bool
+	// modem says that one stands in for the connection.
+	modem, wasOnBackup bool
 
 	// happened is told what the event channel tells.
 	happened func(handler, reason string, attributes *object)
@@ -231,13 +233,19 @@ func (w *world) homeLanKey(name string) string {
 
 // noteWAN tells that the connection came or went.
 func (w *world) noteWAN() {
-	up := w.wanUp()
-	if up == w.wanWasUp {
+	up, backup := w.wanUp(), w.onBackup()
+	if up == w.wanWasUp && backup == w.wasOnBackup {
 		return
 	}
-	w.wanWasUp, w.wanSince = up, w.now
-	w.happened("NMC", "changed", obj("WanState", upDown(up)))
+	if up != w.wanWasUp {
+		w.wanWasUp, w.wanSince = up, w.now
+	}
+	w.wasOnBackup = backup
+	w.happened("NMC", "changed", obj("WanState", upDown(up || backup)))
 }
+
+// onBackup says whether the modem carries what the connection does not.
+func (w *world) onBackup() bool { return w.modem && !w.wanUp() && w.serving() }
 
 func upDown(up bool) string {
 	if up {
@@ -286,6 +294,7 @@ func (w *world) restart(reason, shutdown string) {
 	clear(w.refused)
 	w.line.boot(w.upAt)
 	w.wanWasUp, w.wanSince = false, w.upAt
+	w.wasOnBackup = false
 }
 
 // find returns the station of an address.

@@ -79,6 +79,7 @@ const (
 	HealthConfiguration    = "configuration_unknown_keys"
 	HealthSignsLost        = "signs_lost"
 	HealthStateNotKept     = "state_not_kept"
+	HealthMetered          = "metered"
 )
 
 // Counters count since the run began; the last two are levels.

@@ -19,9 +19,18 @@
 //   - A report that can never be sent holds up no other.
 //   - No box connects twice within its backoff, whatever the broker does; a
 //     fleet that lost power together comes back spread out.
+//   - The first connection after the box started comes after a random wait up to
+//     power_return_wait; where only the agent started, up to a minute.
+//   - A wait that the CEM asks for (retry_after), up to a day, is kept before each
+//     connection until it asks for another; boxes spread over half of it more.
+//   - A peer that fell silent is noticed by the keepalive, or by the next report
+//     that it does not answer. The broker says of a box that went without a
+//     farewell that it is gone.
 //   - Only the configured CA is trusted. While the clock is unknown the date
 //     check of the broker's certificate is put off, nothing else, and that is
 //     said in a health state.
+//   - Each connection is a full handshake of TLS 1.3, without session tickets, in
+//     which the box shows its own certificate alone.
 //   - Nothing that a broker sends makes the agent panic, hold more than a
 //     bounded number of packets of bounded size, or leave a goroutine behind.
 //   - Run ends within a few seconds of its context (one write_timeout more

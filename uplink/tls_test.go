@@ -341,7 +341,6 @@ func TestClockLearntMeansFullCheckAtTheNextConnection(t *testing.T) {
 func TestRenewedCertificateIsUsedAtTheNextConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lab := newTLSLab(t)
-		lab.server.SessionTicketsDisabled = false // the box must not want them
 		var last *peer
 		r := lab.rig(t, func(int) script {
 			return script{open: func(p *peer) bool { last = p; return false }}
@@ -357,6 +356,30 @@ func TestRenewedCertificateIsUsedAtTheNextConnection(t *testing.T) {
 		}
 		if got := lab.peers[1].PeerCertificates[0].SerialNumber; got.Cmp(renewed.Leaf.SerialNumber) != 0 {
 			t.Errorf("second connection used certificate %v; want the renewed one", got)
+		}
+		r.end()
+	})
+}
+
+// The broker would give tickets and take them, and the file of the box has its
+// issuer's certificate behind its own.
+func TestEveryConnectionIsAFullHandshakeWithTheLeafAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lab := newTLSLab(t)
+		lab.server.SessionTicketsDisabled = false
+		lab.server.SetSessionTicketKeys([][32]byte{{1}}) // each connection has a clone
+		r := lab.rig(t, func(n int) script {
+			return script{connect: func(p *peer) {
+				p.connack(0)
+				if n < 5 {
+					time.AfterFunc(time.Minute, func() { p.Close() })
+				}
+			}}
+		}, nil)
+		r.run()
+		after(3 * time.Hour)
+		if len(lab.peers) != 5 {
+			t.Fatalf("%d connections; want 5", len(lab.peers))
 		}
 		for i, p := range lab.peers {
 			if n := len(p.PeerCertificates); n != 1 {

@@ -15,6 +15,8 @@
 //     happened while the box was asked may come before it.
 //   - A port or a line that had its link before a restart that nobody asked for,
 //     and has none minutes after it, is told with the restart.
+//   - What the store lost is told when somebody hears it, by one event at a time:
+//     in an outage the ledger takes no room from events.
 //   - A stop that was asked for loses nothing: the open window is sealed and
 //     everything is stored before the program ends.
 package agent

@@ -10,14 +10,14 @@ import (
 
 	"livebox-agent/buffer"
 	"livebox-agent/collector/catalogue"
+	"livebox-agent/uplink"
 	"livebox-agent/uplink/wire"
 )
 
 const (
 	// tick is how often the slow duties run.
 	tick = 30 * time.Second
-	// lossesEvery is how long losses gather before an event tells them, so
-	// that a store at its limit does not fill itself with its own ledger.
+	// lossesEvery is how long losses gather before an event tells them.
 	lossesEvery = 10 * time.Minute
 )
 
@@ -26,12 +26,12 @@ const (
 func (a *Agent) duties(ctx context.Context) {
 	ticker := time.NewTicker(min(tick, a.cfg.Sampling.Window, a.cfg.Buffer.SpillAfter))
 	defer ticker.Stop()
-	told := a.clock.Mono() - lossesEvery
+	told, teller := a.clock.Mono()-lossesEvery, uint64(0)
 	looked, kept := a.clock.Mono(), a.clock.Mono()
 	var said []byte // what the last status said
 	for {
-		if now := a.clock.Mono(); now-told >= lossesEvery && a.tellLosses() {
-			told = now
+		if now := a.clock.Mono(); now-told >= lossesEvery && a.mayTellLosses(teller) {
+			told, teller = now, a.tellLosses()
 		}
 		now := a.clock.Mono()
 		a.lookAtClock(now - looked)
@@ -151,20 +151,32 @@ func (a *Agent) storeIs(c buffer.Condition) {
 	a.event(e)
 }
 
-// tellLosses makes an event of the ledger, and tells whether there was one.
-func (a *Agent) tellLosses() bool {
-	losses := a.store.Losses()
-	if len(losses) == 0 {
+// mayTellLosses tells whether there are losses to tell and somebody hears them: a
+// store at its limit must not fill itself with its own ledger. One event of it
+// may wait, which teller is the number of.
+func (a *Agent) mayTellLosses(teller uint64) bool {
+	l := a.line.Load()
+	if l == nil || l.uplink.Stats().State != uplink.StateOnline || len(a.store.Losses()) == 0 {
 		return false
 	}
+	if teller == 0 {
+		return true
+	}
+	k := buffer.Key{Run: buffer.Run(a.clock.Start().Run), Lane: buffer.Events, Sequence: teller - 1}
+	r, ok := a.store.Next(buffer.Events, k)
+	return !ok || r.Key.Sequence != teller
+}
+
+// tellLosses makes an event of the ledger, and returns its number.
+func (a *Agent) tellLosses() uint64 {
+	losses := a.store.Losses()
 	e := wire.Event{Type: wire.ReportsLost, At: a.clock.Mono()}
 	for _, l := range losses {
 		e.Losses = append(e.Losses, wireLoss(l))
 	}
-	a.report(buffer.Events, e.At, e.At, eventSections(e, catalogue.Essential), func(r buffer.Report) error {
+	return a.report(buffer.Events, e.At, e.At, eventSections(e, catalogue.Essential), func(r buffer.Report) error {
 		return a.store.SettleLosses(r, losses)
 	})
-	return true
 }
 
 func wireLoss(l buffer.Loss) wire.Loss {

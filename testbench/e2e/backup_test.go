@@ -29,10 +29,10 @@ func TestOnBackupOnlyEventsAreSent(t *testing.T) {
 				_, said := unwell(s, wire.HealthMetered)
 				return s.Metered && said
 			})
-			s := b.await(t, "word of the backup", func(s cem.BoxState) bool { return says(s, wire.HealthMetered) })
+			b.await(t, "word of the backup", func(s cem.BoxState) bool { return says(s, wire.HealthMetered) })
 			// What was on its way comes before an event that is made now.
 			before := b.record(t)
-			s = b.await(t, "event", func(s cem.BoxState) bool { return s.Runs[0].Events.Contiguous() >= before })
+			s := b.await(t, "event", func(s cem.BoxState) bool { return s.Runs[0].Events.Contiguous() >= before })
 			had := s.Runs[0].Windows.Contiguous()
 			now := b.ask(t, p, "windows that wait", func(s agent.Snapshot) bool { return s.Counters.BufferedReports >= 5 })
 			event := b.record(t)

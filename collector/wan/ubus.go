@@ -100,7 +100,7 @@ type connection struct {
 	main   tree.Node
 	more   []tree.Node
 	six    tree.Node // called wan6
-	backup tree.Node // leads to the network over a modem, while main does not
+	backup tree.Node // a modem that stands by for main
 }
 
 // chooseWAN returns the connection: the interface called wan, or else the one

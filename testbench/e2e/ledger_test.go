@@ -39,7 +39,9 @@ func (n noise) Collect(_ context.Context, b *sample.Batch) error {
 func TestLossesThatAreToldAddUpToWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := newStory(t, "livebox5")
-	s.source = func(agent.Env) agent.Box { return agent.Box{Sources: []collector.Source{noise{rand.New(rand.NewPCG(1, 2))}}} }
+	s.source = func(agent.Env) agent.Box {
+		return agent.Box{Sources: []collector.Source{noise{rand.New(rand.NewPCG(1, 2))}}}
+	}
 	s.agent.Set["buffer.ram_bytes"], s.agent.Set["buffer.flash_bytes"] = "65536", "524288"
 	s.boot(t, s.configuration(t), func(teller) bool {
 		<-time.After(48 * time.Hour)

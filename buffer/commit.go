@@ -2,6 +2,8 @@ package buffer
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"time"
 )
@@ -341,24 +343,72 @@ func (s *Store) committed(b *batch, p commitPlan) {
 }
 
 // reset replaces a store in which damage was found while running; io is held.
-// What cannot be taken over is counted report by report.
 func (s *Store) reset(why error) {
 	s.view.Lock()
 	defer s.view.Unlock()
 	old := s.flash
 	s.flash = nil
 	_ = old.close(true)
+	if s.resets++; s.resets >= maxResets {
+		s.replaced(nil, damagef("damaged %d times", maxResets))
+		return
+	}
+	s.replace(&ruin{old.root, why})
+}
+
+// A ruin is a damaged store that could not be replaced yet: its directory, and
+// what is wrong with it.
+type ruin struct {
+	root *os.Root
+	why  error
+}
+
+// replace puts a fresh store in the place of a damaged one. Where there is no
+// room for that, the damaged one is kept, with all that can be read of it, and
+// Tick tries again. io and view are held.
+func (s *Store) replace(r *ruin) {
 	var o *opened
-	err := error(damagef("damaged %d times", maxResets))
-	if s.resets++; s.resets < maxResets {
-		err = guard(func() (err error) {
-			o, err = replaceStore(old.root, s.cfg, why)
-			return err
-		})
+	err := guard(func() (err error) {
+		// What an earlier attempt set aside.
+		if _, err := r.root.Lstat(storeName); errors.Is(err, fs.ErrNotExist) {
+			if err := r.root.Rename(asideName, storeName); err != nil {
+				return err
+			}
+		}
+		o, err = replaceStore(r.root, s.cfg, r.why)
+		return err
+	})
+	if err == nil || isDamage(err) {
+		s.replaced(o, err)
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.attached = err == nil
+	s.attached, s.ruin = false, r
+	s.openAt = s.opt.Now() + retryAfter
+	s.setCondition(Condition{State: Unavailable, Reason: describe(err)})
+}
+
+// retryReplacement is replace once more when it is time; io is held.
+func (s *Store) retryReplacement() {
+	s.mu.Lock()
+	r := s.ruin
+	due := r != nil && s.opt.Now() >= s.openAt
+	s.mu.Unlock()
+	if due {
+		s.view.Lock()
+		defer s.view.Unlock()
+		s.replace(r)
+	}
+}
+
+// replaced brings the index up to date with the store that took the place of a
+// damaged one, or with none. What could not be taken over is counted report by
+// report.
+func (s *Store) replaced(o *opened, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.attached, s.ruin = err == nil, nil
 	if err != nil {
 		o = &opened{index: newIndex(), cond: Condition{State: Unavailable, Reason: describe(err)}}
 		s.drops, s.thins = nil, nil

@@ -102,7 +102,7 @@ func createFresh(root *os.Root, maxBytes int64) error {
 	}
 	db, err := openBolt(root, freshName, maxBytes)
 	if err != nil {
-		return err
+		return errors.Join(err, removeAll(root, freshName))
 	}
 	// The second commit brings the other meta page up to date.
 	for range 2 {

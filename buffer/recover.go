@@ -266,7 +266,8 @@ func (l *loader) finish() {
 
 // replaceStore sets the store aside because of why and puts a fresh one in its
 // place, with what can still be read of the old one. Until that one has
-// everything there is none, so that a power cut has it done again.
+// everything there is none, so that a power cut, or lack of room, has it done
+// again.
 func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 	if err := removeAll(root, asideName); err != nil {
 		return nil, err
@@ -281,7 +282,7 @@ func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 	if _, newer := errors.AsType[newerError](why); !newer {
 		w, reports, err := salvage(root, asideName, cfg.FlashBytes)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, removeAll(root, freshName))
 		}
 		written, lost = written+w, reports
 	}
@@ -308,9 +309,12 @@ func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 // salvageChunk is how many bytes of values one commit takes over.
 const salvageChunk = 64 << 10
 
-// salvage copies every sound value of the file name into the fresh store. reports is how many reports the old one had, -1 if unknown.
-// What cannot be read or does not fit is left behind; the error says that it
-// could not be written and may be another time.
+// salvage copies every sound value of the file name into the fresh store.
+// reports is how many reports the old one had, -1 if unknown. What cannot be
+// read is left behind, and what does not fit below maxBytes: in the order of
+// keys that is columns first, events last. The error says that the copy is not
+// whole because it could not be written, as on a flash that others have filled:
+// it must not take the place of what it was made from.
 func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64, err error) {
 	info, err := root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
@@ -339,11 +343,8 @@ func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64
 			state.Put(ledgerKey(), (&ledger{losses: o.losses}).encode()),
 			state.Put(accountKey(), o.account))
 	})
-	_ = p.visit(reportsBucket(), w.pair) // a tolerant walk goes on
+	_ = p.visit(reportsBucket(), w.pair) // a tolerant walk ends with w.err only
 	w.commit(nil)
-	if isFull(w.err) || errors.Is(w.err, syscall.ENOSPC) {
-		w.err = nil
-	}
 	return w.written, reports, w.err
 }
 
@@ -353,7 +354,7 @@ type salvager struct {
 	chunk   []pair
 	bytes   int
 	written int64
-	err     error // of the first commit that failed
+	err     error // of the commit that failed; nothing is written after it
 }
 
 func (w *salvager) pair(key, value []byte) error {
@@ -368,10 +369,13 @@ func (w *salvager) pair(key, value []byte) error {
 		return nil
 	}
 	w.commit(nil)
-	return nil
+	return w.err
 }
 
 func (w *salvager) commit(more func(state *bbolt.Bucket) error) {
+	if w.err != nil {
+		return
+	}
 	err := guard(func() error {
 		tx, err := w.db.Begin(true)
 		if err != nil {
@@ -396,7 +400,7 @@ func (w *salvager) commit(more func(state *bbolt.Bucket) error) {
 		return nil
 	})
 	w.chunk, w.bytes = w.chunk[:0], 0
-	if w.err == nil {
+	if !isFull(err) {
 		w.err = err
 	}
 }

@@ -61,6 +61,7 @@ func (s *Store) Tick() error {
 	late := s.reopen()
 	s.io.Lock()
 	defer s.io.Unlock()
+	s.retryReplacement()
 	if s.flash == nil {
 		return nil
 	}
@@ -168,7 +169,7 @@ func (s *Store) NextSpill() (at time.Duration, ok bool) {
 		return 0, false
 	}
 	if !s.attached {
-		return s.openAt, s.absent
+		return s.openAt, s.absent || s.ruin != nil
 	}
 	now := s.opt.Now()
 	s.account.advance(now)

@@ -138,7 +138,10 @@ type Store struct {
 	openAt  time.Duration
 	opening <-chan attempt
 	owed    uint32
-	last    [lanes]Key
+	// ruin is a damaged store that waits for room to be replaced; Tick tries
+	// again from openAt on.
+	ruin *ruin
+	last [lanes]Key
 	cond    Condition
 	news    []Condition // not yet told to OnCondition
 	// The flash failed: nothing is tried before retryAt. Tick had nothing it

@@ -26,6 +26,9 @@ func (s *Store) Withdraw(p catalogue.Purpose) error {
 	switch {
 	case s.attached:
 		s.withdrawn |= 1 << p
+	case s.ruin != nil:
+		s.withdrawn |= 1 << p
+		later = errors.New("withdraw: not deleted from flash yet: " + s.cond.Reason)
 	case s.absent:
 		// Not hidden: what comes to memory after this was allowed again.
 		s.owed |= 1 << p

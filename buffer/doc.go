@@ -54,6 +54,7 @@
 // bbolt writes new pages, syncs, writes one of two checksummed meta pages,
 // syncs. Whatever a cut leaves, one of the meta pages leads to a whole tree.
 // Where the flash did worse, the file is walked page by page before bbolt sees
-// it (pages.go says why), and every value has a checksum of its own. A file of
-// which a sync failed is not written to again, but copied (renew.go says why).
+// it (pages.go says why), and every value has a checksum of its own. Where the
+// top of the newest tree cannot be read, nearly everything is in the one before
+// it. A file of which a sync failed is not written to again, but copied (renew.go says why).
 package buffer

@@ -2,6 +2,7 @@ package buffer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -62,17 +63,27 @@ type bucketRef struct {
 	inline []byte // where root is 0
 }
 
-// pages walks the newest commit in a file.
-type pages struct {
-	r     io.ReaderAt
-	size  int64
+// A commit is what one of the meta pages leads to.
+type commit struct {
 	root  uint64
 	count uint64 // pages in use or free; the file may be longer
 	txid  uint64
+}
 
-	// tolerant makes a walk skip what is damaged, and count it in bad.
+// pages walks the newest commit in a file, and then, where older is asked for,
+// the one before it.
+type pages struct {
+	commit
+
+	before commit // root is 0 where there is none
+	r      io.ReaderAt
+	size   int64
+
+	// tolerant makes a walk skip what is damaged, and count it in bad. blind
+	// says that this was at the top of a tree, so that all of it is missing.
 	tolerant bool
 	bad      int
+	blind    bool
 
 	seen    []uint64         // one bit a page
 	bufs    [maxDepth][]byte // one page run a level of the tree
@@ -81,30 +92,51 @@ type pages struct {
 
 // openPages reads the meta pages and the list of buckets.
 func openPages(r io.ReaderAt, size int64, tolerant bool) (*pages, error) {
-	p := &pages{r: r, size: size, tolerant: tolerant, buckets: make(map[string]bucketRef)}
+	p := &pages{r: r, size: size, tolerant: tolerant}
 	if size < 4*pageSize {
 		return nil, damagef("%d bytes are no database", size)
 	}
 	var newest error
 	for id := range int64(2) {
-		if err := p.readMeta(id); err != nil && newest == nil {
-			newest = err
+		c, err := p.readMeta(id)
+		switch {
+		case err != nil:
+			newest = cmp.Or(newest, err)
+		case p.root == 0:
+			p.commit = c
+		case c.txid > p.txid:
+			p.commit, p.before = c, p.commit
+		default:
+			p.before = c
 		}
 	}
 	if p.root == 0 {
 		return nil, newest
 	}
-	if p.count > uint64(size/pageSize) {
-		if !tolerant {
-			return nil, damagef("cut off: %d pages of %d", size/pageSize, p.count)
+	return p, p.list()
+}
+
+// older goes on to the commit before the newest; false says that there is none.
+// Nothing that it leads to was written over since: bbolt gives its pages away
+// only in the commit after the newest.
+func (p *pages) older() bool {
+	if p.before.root == 0 {
+		return false
+	}
+	p.commit, p.before = p.before, commit{}
+	p.blind = false
+	return p.list() == nil
+}
+
+// list reads the list of buckets.
+func (p *pages) list() error {
+	if p.count > uint64(p.size/pageSize) {
+		if err := p.skip(damagef("cut off: %d pages of %d", p.size/pageSize, p.count)); err != nil {
+			return err
 		}
-		p.bad++
 	}
-	if p.count > maxFlash/pageSize {
-		return nil, damagef("%d pages", p.count)
-	}
-	p.seen = make([]uint64, p.count/64+1)
-	err := p.tree(subtree{id: p.root, top: true}, func(flags uint32, key, value []byte) error {
+	p.seen, p.buckets = make([]uint64, p.count/64+1), make(map[string]bucketRef)
+	return p.tree(subtree{id: p.root, top: true}, func(flags uint32, key, value []byte) error {
 		if flags != leafBucket || len(value) < bucketLen {
 			return damagef("bucket %q damaged", key)
 		}
@@ -114,42 +146,37 @@ func openPages(r io.ReaderAt, size int64, tolerant bool) (*pages, error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
 }
 
-// readMeta takes the commit of meta page id where it is newer.
-func (p *pages) readMeta(id int64) error {
+// readMeta returns the commit of meta page id.
+func (p *pages) readMeta(id int64) (c commit, err error) {
 	var b [pageHeaderLen + metaSumAt + 8]byte
 	if _, err := p.r.ReadAt(b[:], id*pageSize); err != nil {
-		return damagef("meta page %d: %v", id, err)
+		return c, damagef("meta page %d: %v", id, err)
 	}
 	m, ne := b[pageHeaderLen:], binary.NativeEndian
 	sum := fnv.New64a()
 	sum.Write(m[:metaSumAt])
-	root, count, txid := ne.Uint64(m[16:]), ne.Uint64(m[40:]), ne.Uint64(m[48:])
+	c = commit{root: ne.Uint64(m[16:]), count: ne.Uint64(m[40:]), txid: ne.Uint64(m[48:])}
 	switch magic := ne.Uint32(m); {
 	case magic == 0xEDDA0CED:
-		return damagef("written by a box of the other byte order")
+		err = damagef("written by a box of the other byte order")
 	case magic != metaMagic:
-		return damagef("meta page %d: not a database", id)
+		err = damagef("meta page %d: not a database", id)
 	case ne.Uint32(m[4:]) != metaVersion:
-		return damagef("meta page %d: database version %d", id, ne.Uint32(m[4:]))
+		err = damagef("meta page %d: database version %d", id, ne.Uint32(m[4:]))
 	case ne.Uint64(m[metaSumAt:]) != sum.Sum64():
-		return damagef("meta page %d: checksum", id)
+		err = damagef("meta page %d: checksum", id)
 	case ne.Uint32(m[8:]) != pageSize:
-		return damagef("pages of %d bytes", ne.Uint32(m[8:]))
+		err = damagef("pages of %d bytes", ne.Uint32(m[8:]))
 	case ne.Uint64(m[32:]) != noFreelist:
-		return damagef("free pages are listed: not this program's file")
-	case root < 2 || root >= count:
-		return damagef("meta page %d: root page %d of %d", id, root, count)
+		err = damagef("free pages are listed: not this program's file")
+	case c.root < 2 || c.root >= c.count:
+		err = damagef("meta page %d: root page %d of %d", id, c.root, c.count)
+	case c.count > maxFlash/pageSize:
+		err = damagef("%d pages", c.count)
 	}
-	if p.root == 0 || txid > p.txid {
-		p.root, p.count, p.txid = root, count, txid
-	}
-	return nil
+	return c, err
 }
 
 // visit calls fn with each pair of a bucket in the order of keys. Key and
@@ -158,11 +185,7 @@ func (p *pages) readMeta(id int64) error {
 func (p *pages) visit(bucket []byte, fn func(key, value []byte) error) error {
 	ref, ok := p.buckets[string(bucket)]
 	if !ok {
-		if p.tolerant {
-			p.bad++
-			return nil
-		}
-		return damagef("bucket %q missing", bucket)
+		return p.skipAll(damagef("bucket %q missing", bucket))
 	}
 	leaf := func(flags uint32, key, value []byte) error {
 		if flags != 0 {
@@ -174,7 +197,7 @@ func (p *pages) visit(bucket []byte, fn func(key, value []byte) error) error {
 		return p.tree(subtree{id: ref.root, top: true}, leaf)
 	}
 	if len(ref.inline) < pageHeaderLen || binary.NativeEndian.Uint16(ref.inline[8:]) != flagLeaf {
-		return p.skip(damagef("bucket %q damaged", bucket))
+		return p.skipAll(damagef("bucket %q damaged", bucket))
 	}
 	return p.leaf(ref.inline, subtree{top: true}, leaf)
 }
@@ -186,6 +209,12 @@ func (p *pages) skip(err error) error {
 		return nil
 	}
 	return err
+}
+
+// skipAll is skip for the top of a tree.
+func (p *pages) skipAll(err error) error {
+	p.blind = true
+	return p.skip(err)
 }
 
 // A subtree is a page, the bounds of its keys (nil for none) and its depth.
@@ -208,6 +237,7 @@ type leafFunc func(flags uint32, key, value []byte) error
 func (p *pages) tree(s subtree, fn leafFunc) error {
 	b, err := p.page(s)
 	if err != nil {
+		p.blind = p.blind || s.top
 		return p.skip(err)
 	}
 	if binary.NativeEndian.Uint16(b[8:]) == flagLeaf {
@@ -215,6 +245,7 @@ func (p *pages) tree(s subtree, fn leafFunc) error {
 	}
 	n := int(binary.NativeEndian.Uint16(b[10:]))
 	if n == 0 || pageHeaderLen+n*elementLen > len(b) {
+		p.blind = p.blind || s.top
 		return p.skip(damagef("page %d: %d children", s.id, n))
 	}
 	var before []byte
@@ -302,6 +333,7 @@ func (p *pages) leaf(b []byte, s subtree, fn leafFunc) error {
 	ne := binary.NativeEndian
 	n := int(ne.Uint16(b[10:]))
 	if pageHeaderLen+n*elementLen > len(b) || (n == 0 && !s.top) {
+		p.blind = p.blind || s.top
 		return p.skip(damagef("page %d: %d elements", s.id, n))
 	}
 	var before []byte

@@ -337,14 +337,22 @@ func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64
 
 	var o opened
 	reports, _ = o.loadState(p)
+	stateless := p.blind
 	w := salvager{db: db}
+	_ = p.visit(reportsBucket(), w.pair) // a tolerant walk ends with w.err only
+	// What the newest commit no longer leads to, the one before it may: all but
+	// what came last. What was deleted last comes once more.
+	if (p.blind || p.bad == 0 && w.reports < reports) && p.older() {
+		if stateless {
+			_, _ = o.loadState(p)
+		}
+		_ = p.visit(reportsBucket(), w.pair)
+	}
 	w.commit(func(state *bbolt.Bucket) error {
 		return errors.Join(
 			state.Put(ledgerKey(), (&ledger{losses: o.losses}).encode()),
 			state.Put(accountKey(), o.account))
 	})
-	_ = p.visit(reportsBucket(), w.pair) // a tolerant walk ends with w.err only
-	w.commit(nil)
 	return w.written, reports, w.err
 }
 
@@ -353,16 +361,21 @@ type salvager struct {
 	db      *bbolt.DB
 	chunk   []pair
 	bytes   int
+	reports int64 // headers that were found
 	written int64
 	err     error // of the commit that failed; nothing is written after it
 }
 
 func (w *salvager) pair(key, value []byte) error {
-	if _, _, _, ok := parseKey(key); !ok {
+	_, _, part, ok := parseKey(key)
+	if !ok {
 		return damagef("key %x is not this program's", key)
 	}
 	if _, err := decodeValue(key, value); err != nil {
 		return damagef("value of %x", key)
+	}
+	if part == 0 {
+		w.reports++
 	}
 	w.chunk = append(w.chunk, pair{append([]byte(nil), key...), append([]byte(nil), value...)})
 	if w.bytes += len(value); w.bytes < salvageChunk {
@@ -384,7 +397,9 @@ func (w *salvager) commit(more func(state *bbolt.Bucket) error) {
 		b := tx.Bucket(reportsBucket())
 		b.FillPercent = 1
 		for _, p := range w.chunk {
-			err = errors.Join(err, b.Put(p.key, p.value))
+			if b.Get(p.key) == nil {
+				err = errors.Join(err, b.Put(p.key, p.value))
+			}
 		}
 		if more != nil {
 			err = errors.Join(err, more(tx.Bucket(stateBucket())))

@@ -30,7 +30,12 @@ type damage struct {
 	spoil func(dir string) error
 	// meta pages say which commit is the last.
 	meta bool
+	// lost stores have neither of the pages that everything else hangs from.
+	lost bool
 }
+
+// lastCommit is how many reports the last commit of a good store brought.
+const lastCommit = 2
 
 // Damages is what came of opening damaged stores.
 type Damages struct {
@@ -42,9 +47,12 @@ type Damages struct {
 	// Reports that were in the stores together, Salvaged of them were there
 	// afterwards, Told were reported as lost, by number.
 	Reports, Salvaged, Told int
-	// Unknown are those in stores of which nobody can say how many there were:
-	// this is what was reported.
+	// Unknown are those in stores that nobody can read, and so nobody can say how
+	// many there were: this is what was reported.
 	Unknown int
+	// Recent came with the last commit, in stores of which only the commit before
+	// can be read: this too was reported as a number that is not known.
+	Recent int
 	// Reduced are sections that were lost of reports that were salvaged without
 	// them: of these the store does not know how many there were.
 	Reduced int
@@ -81,8 +89,12 @@ func damages(good []byte) (all []damage) {
 	rnd := rand.New(rand.NewPCG(3, 5))
 	file := func(what string, change func(b []byte) []byte) {
 		b := change(bytes.Clone(good))
-		all = append(all, damage{what: what, store: b, meta: len(b) >= 2*pageSize && !bytes.Equal(b[:2*pageSize], good[:2*pageSize])})
+		all = append(all, damage{
+			what: what, store: b, lost: len(b) < firstTop(good),
+			meta: len(b) >= 2*pageSize && !bytes.Equal(b[:2*pageSize], good[:2*pageSize]),
+		})
 	}
+	foreign := func(what string, b []byte) { all = append(all, damage{what: what, store: b, lost: true}) }
 	pages := len(good) / pageSize
 	for page := range pages {
 		at := page * pageSize
@@ -110,10 +122,20 @@ func damages(good []byte) (all []damage) {
 		file(fmt.Sprintf("cut off before page %d", page), func(b []byte) []byte { return b[:at] })
 		file(fmt.Sprintf("cut off within page %d", page), func(b []byte) []byte { return b[:at+1+rnd.IntN(pageSize-1)] })
 	}
-	file("the other byte order", swapped)
-	file("a foreign file", func([]byte) []byte { return bytes.Repeat([]byte("\x7fELF"), 30000) })
-	file("text", func([]byte) []byte { return []byte("hello\n") })
+	foreign("the other byte order", swapped(bytes.Clone(good)))
+	foreign("a foreign file", bytes.Repeat([]byte("\x7fELF"), 30000))
+	foreign("text", []byte("hello\n"))
 	return append(all, shapes(good)...)
+}
+
+// firstTop is where the first of the two pages ends that everything else of one
+// of the last two commits hangs from.
+func firstTop(good []byte) int {
+	top := len(good)
+	for page := range 2 {
+		top = min(top, int(binary.NativeEndian.Uint64(good[page*pageSize+32:])+1)*pageSize)
+	}
+	return top
 }
 
 // swapped is what the store looks like to a machine of the other byte order.
@@ -141,12 +163,12 @@ func shapes(good []byte) []damage {
 	binary.NativeEndian.PutUint16(rotten[5*pageSize+8:], 0xeeee)
 	write := func(dir string, b []byte) error { return os.WriteFile(filepath.Join(dir, storeFile), b, 0o600) }
 	return []damage{
-		{what: "a directory", spoil: func(dir string) error {
+		{what: "a directory", lost: true, spoil: func(dir string) error {
 			name := filepath.Join(dir, storeFile)
 			return errors.Join(os.Mkdir(name, 0o700), os.WriteFile(filepath.Join(name, "x"), good, 0o600))
 		}},
-		{what: "a link to elsewhere", spoil: func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, storeFile)) }},
-		{what: "a pipe", spoil: func(dir string) error { return unix.Mkfifo(filepath.Join(dir, storeFile), 0o600) }},
+		{what: "a link to elsewhere", lost: true, spoil: func(dir string) error { return os.Symlink("/etc/passwd", filepath.Join(dir, storeFile)) }},
+		{what: "a pipe", lost: true, spoil: func(dir string) error { return unix.Mkfifo(filepath.Join(dir, storeFile), 0o600) }},
 		{what: "quarantine full, damaged", spoil: func(dir string) error {
 			return errors.Join(write(dir, rotten), os.WriteFile(filepath.Join(dir, asideFile), make([]byte, 500<<10), 0o600))
 		}},
@@ -242,9 +264,15 @@ func (all *Damages) tally(v *Verdict, d damage, log *promises, s *buffer.Store) 
 	switch {
 	case c.State == buffer.Unavailable:
 		v.problem("the store is unavailable: %s", c.Reason)
-	case c.State == buffer.Reset && c.Lost < 0:
+	case c.State == buffer.Reset && c.Lost < 0 && d.lost:
 		all.Reset++
 		all.Unknown += missing
+	case c.State == buffer.Reset && c.Lost < 0:
+		all.Reset++
+		all.Recent += missing
+		if missing > lastCommit {
+			v.problem("%d reports are missing, the last commit brought %d (%s)", missing, lastCommit, c.Reason)
+		}
 	case c.State == buffer.Reset:
 		all.Reset++
 		all.Told += missing

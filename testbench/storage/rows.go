@@ -82,8 +82,8 @@ func damageRows(context.Context, fault.Lab) ([]fault.Row, error) {
 	}
 	return []fault.Row{{
 		Fault: "store damaged: each page, cut off, foreign", Trials: d.Stores, Lost: d.Lost, Duplicated: d.Duplicated, Recovered: d.Slowest,
-		Note: fmt.Sprintf("of %d reports %d salvaged, %d told as lost, %d of stores that nobody can read, %d unnoticed with the last commit; %d sections gone from others",
-			d.Reports, d.Salvaged, d.Told, d.Unknown, d.Unnoticed, d.Reduced),
+		Note: fmt.Sprintf("of %d reports %d salvaged, %d told as lost, %d of stores that nobody can read, %d with the last commit, %d unnoticed; %d sections gone from others",
+			d.Reports, d.Salvaged, d.Told, d.Unknown, d.Recent, d.Unnoticed, d.Reduced),
 	}}, d.err()
 }
 

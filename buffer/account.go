@@ -94,6 +94,8 @@ func (a *account) decode(b []byte) {
 	if elapsed < 0 || elapsed >= day || at < 0 || spent < 0 || total < spent {
 		return
 	}
+	// One commit may go above the limit, no more.
+	spent = min(spent, 2*a.limit)
 	now := a.at
 	a.elapsed, a.spent, a.total, a.at = elapsed, spent, total, 0
 	if binary.BigEndian.Uint32(b) == a.boot {

@@ -258,7 +258,10 @@ func (s *Store) prepare(f *flash, p commitPlan) (b batch, bound int64, err error
 		s.ledger.dirty = false
 	}
 	b.account = s.account.encode(bound)
-	b.count = s.flashCount() + uint32(len(b.puts))
+	b.count = s.flashCount()
+	for _, r := range b.puts {
+		b.count[r.Key.Lane-1]++
+	}
 	return b, bound, nil
 }
 
@@ -296,10 +299,10 @@ func (s *Store) putBack(b *batch) {
 	b.drops, b.thins = nil, nil
 }
 
-// flashCount is how many reports are on flash.
-func (s *Store) flashCount() (n uint32) {
+// flashCount is how many reports of each lane are on flash.
+func (s *Store) flashCount() (n [lanes]uint32) {
 	for i := range s.index {
-		n += uint32(len(s.index[i].entries) - s.index[i].inRAM)
+		n[i] = uint32(len(s.index[i].entries) - s.index[i].inRAM)
 	}
 	return n
 }

@@ -128,7 +128,10 @@ func initialise(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	return b.Put(formatKey(), []byte{formatVersion})
+	if err := b.Put(formatKey(), []byte{formatVersion}); err != nil {
+		return err
+	}
+	return seal(tx, [lanes]uint32{})
 }
 
 // removeAll removes what may not be there.
@@ -148,8 +151,8 @@ type batch struct {
 	// Where the ledger has changed.
 	ledger  []byte
 	account []byte
-	// How many reports are on flash afterwards.
-	count uint32
+	// How many reports of each lane are on flash afterwards.
+	count [lanes]uint32
 }
 
 // commitCost is what a commit costs beside its values: root, meta, and in each
@@ -262,15 +265,21 @@ func (b *batch) apply(tx *bbolt.Tx) error {
 			return err
 		}
 	}
+	return b.applyState(tx, state)
+}
+
+// applyState puts what the batch has for the state bucket.
+func (b *batch) applyState(tx *bbolt.Tx, state *bbolt.Bucket) error {
 	if b.ledger != nil {
 		if err := state.Put(ledgerKey(), b.ledger); err != nil {
 			return err
 		}
 	}
-	if err := state.Put(countKey(), binary.BigEndian.AppendUint32(nil, b.count)); err != nil {
-		return err
-	}
-	return state.Put(accountKey(), b.account)
+	all := b.count[0] + b.count[1]
+	return errors.Join(
+		state.Put(countKey(), binary.BigEndian.AppendUint32(nil, all)),
+		state.Put(accountKey(), b.account),
+		seal(tx, b.count))
 }
 
 // errGone says that a report is not on flash.

@@ -30,9 +30,10 @@ import (
 //
 //	kernel boot 4 · opened 8 · sealed 8 (nanoseconds) · header
 //
-// "state" has the format's version, the ledger, the account of bytes written
-// and the number of reports; it is small enough for bbolt to keep it inside the root page, which
-// every commit writes anyway.
+// "state" has the format's version, the ledger, the account of bytes written,
+// the number of reports and a seal (state.go) with checksums of these; it is
+// small enough for bbolt to keep it inside the root page, which every commit
+// writes anyway.
 //
 // All our numbers are big endian. bbolt's own are in the byte order of the
 // machine: such a file does not move between boxes of different byte order,
@@ -62,6 +63,7 @@ func formatKey() []byte  { return []byte("format") }
 func ledgerKey() []byte  { return []byte("ledger") }
 func accountKey() []byte { return []byte("account") }
 func countKey() []byte   { return []byte("count") }
+func sealKey() []byte    { return []byte("seal") }
 
 var errValue = errors.New("value damaged")
 

@@ -303,7 +303,8 @@ func TestNewerFormatIsSetAsideUntouched(t *testing.T) {
 	db, err := bbolt.Open(l.path(), 0o600, &bbolt.Options{NoFreelistSync: true})
 	check(t, err)
 	check(t, db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket(stateBucket()).Put(formatKey(), []byte{formatVersion + 1})
+		err := tx.Bucket(stateBucket()).Put(formatKey(), []byte{formatVersion + 1})
+		return errors.Join(err, seal(tx, [lanes]uint32{1, 0}))
 	}))
 	check(t, db.Close())
 	b, err := os.ReadFile(l.path())

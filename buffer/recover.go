@@ -1,7 +1,6 @@
 package buffer
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -132,18 +131,22 @@ func load(f *os.File) (o *opened, size int64, err error) {
 		return nil, 0, err
 	}
 	o = &opened{index: newIndex()}
-	reports, err := o.loadState(p)
+	st, err := p.state()
+	if err == nil {
+		err = st.check()
+	}
 	if err != nil {
 		return nil, 0, err
 	}
+	o.losses, o.account = st.losses, st.account
 	l := loader{o: o}
 	if err := p.visit(reportsBucket(), l.pair); err != nil {
 		return nil, 0, err
 	}
 	// Those that were acknowledged may be there too. A page that says that it
 	// has fewer than it had looks like any other.
-	if have := int64(len(o.index[0].entries) + len(o.index[1].entries)); have < reports {
-		return nil, 0, damagef("%d of %d reports are there", have, reports)
+	if have := int64(len(o.index[0].entries) + len(o.index[1].entries)); have < st.reports {
+		return nil, 0, damagef("%d of %d reports are there", have, st.reports)
 	}
 	l.finish()
 	o.used = 2 * pageSize // the meta pages
@@ -156,40 +159,6 @@ func load(f *os.File) (o *opened, size int64, err error) {
 func newIndex() (x [lanes]laneIndex) {
 	x[0].lane, x[1].lane = Events, Windows
 	return x
-}
-
-// loadState reads the state bucket; reports is how many reports there were at
-// the last commit, -1 where that is not known.
-func (o *opened) loadState(p *pages) (reports int64, err error) {
-	version := byte(0)
-	reports = -1
-	err = p.visit(stateBucket(), func(key, value []byte) error {
-		switch string(key) {
-		case string(formatKey()):
-			if len(value) > 0 {
-				version = value[0]
-			}
-		case string(ledgerKey()):
-			o.losses = decodeLosses(value)
-		case string(accountKey()):
-			o.account = append([]byte(nil), value...)
-		case string(countKey()):
-			if len(value) == 4 {
-				reports = int64(binary.BigEndian.Uint32(value))
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return -1, err
-	}
-	if version > formatVersion {
-		return -1, newerError{version}
-	}
-	if version < formatOldest && !p.tolerant {
-		return -1, damagef("format %d is no longer read", version)
-	}
-	return reports, nil
 }
 
 // A loader builds the index from the pairs of the reports bucket.
@@ -335,25 +304,27 @@ func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64
 	}
 	defer func() { err = errors.Join(err, guard(db.Close)) }()
 
-	var o opened
-	reports, _ = o.loadState(p)
+	st, _ := p.state()
 	stateless := p.blind
 	w := salvager{db: db}
 	_ = p.visit(reportsBucket(), w.pair) // a tolerant walk ends with w.err only
 	// What the newest commit no longer leads to, the one before it may: all but
 	// what came last. What was deleted last comes once more.
-	if (p.blind || p.bad == 0 && w.reports < reports) && p.older() {
-		if stateless {
-			_, _ = o.loadState(p)
+	missing := p.blind || p.bad == 0 && w.reports < st.reports
+	if (missing || st.damage != nil) && p.older() {
+		before, _ := p.state()
+		st.fill(before, stateless)
+		if missing {
+			_ = p.visit(reportsBucket(), w.pair)
 		}
-		_ = p.visit(reportsBucket(), w.pair)
 	}
-	w.commit(func(state *bbolt.Bucket) error {
+	w.commit(func(tx *bbolt.Tx) error {
+		state := tx.Bucket(stateBucket())
 		return errors.Join(
-			state.Put(ledgerKey(), (&ledger{losses: o.losses}).encode()),
-			state.Put(accountKey(), o.account))
+			state.Put(ledgerKey(), (&ledger{losses: st.losses}).encode()),
+			state.Put(accountKey(), st.account))
 	})
-	return w.written, reports, w.err
+	return w.written, st.reports, w.err
 }
 
 // A salvager writes pairs in chunks.
@@ -385,7 +356,7 @@ func (w *salvager) pair(key, value []byte) error {
 	return w.err
 }
 
-func (w *salvager) commit(more func(state *bbolt.Bucket) error) {
+func (w *salvager) commit(more func(tx *bbolt.Tx) error) {
 	if w.err != nil {
 		return
 	}
@@ -402,7 +373,7 @@ func (w *salvager) commit(more func(state *bbolt.Bucket) error) {
 			}
 		}
 		if more != nil {
-			err = errors.Join(err, more(tx.Bucket(stateBucket())))
+			err = errors.Join(err, more(tx))
 		}
 		if err != nil {
 			return errors.Join(err, tx.Rollback())

@@ -142,8 +142,8 @@ type Store struct {
 	// again from openAt on.
 	ruin *ruin
 	last [lanes]Key
-	cond    Condition
-	news    []Condition // not yet told to OnCondition
+	cond Condition
+	news []Condition // not yet told to OnCondition
 	// The flash failed: nothing is tried before retryAt. Tick had nothing it
 	// could do: it is not called for before tickAfter.
 	retryAt, tickAfter time.Duration

@@ -96,7 +96,7 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 		return err
 	}
 	var doomed [][]byte
-	whole := uint32(0)
+	var whole [lanes]uint32
 	for k, r := range found {
 		if len(r.keys) == 0 {
 			continue
@@ -104,7 +104,7 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 		doomed = append(doomed, r.keys...)
 		if r.other == 0 {
 			doomed = append(doomed, appendKey(nil, byte(k.Lane), k, 0))
-			whole++
+			whole[k.Lane-1]++
 		}
 	}
 	// Neighbours together: a commit writes anew each page that it takes a key
@@ -139,11 +139,14 @@ func (s *Store) purge(f *flash, p catalogue.Purpose) error {
 	return err
 }
 
-// deleteKeys deletes keys from flash. whole is how many reports go with them
-// and those after them.
-func (s *Store) deleteKeys(f *flash, keys [][]byte, whole uint32) error {
+// deleteKeys deletes keys from flash. whole is how many reports of each lane go with
+// them and those after them.
+func (s *Store) deleteKeys(f *flash, keys [][]byte, whole [lanes]uint32) error {
 	s.mu.Lock()
-	b := batch{keys: keys, account: s.account.encode(int64(len(keys)) * pageSize / 4), count: s.flashCount() - min(whole, s.flashCount())}
+	b := batch{keys: keys, account: s.account.encode(int64(len(keys)) * pageSize / 4), count: s.flashCount()}
+	for i := range whole {
+		b.count[i] -= min(whole[i], b.count[i])
+	}
 	s.mu.Unlock()
 	written, err := f.commit(b)
 	if err != nil {

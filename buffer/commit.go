@@ -418,10 +418,7 @@ func (s *Store) replaced(o *opened, err error) {
 	}
 	s.flash = o.flash
 	s.book(o.written)
-	for _, k := range o.drops {
-		s.drops = append(s.drops, doom{Key: k})
-	}
-	lost := s.reconcile(&o.index)
+	lost := s.reconcile(o)
 	if o.cond.State == Reset {
 		o.cond.Lost = lost
 	}
@@ -429,10 +426,26 @@ func (s *Store) replaced(o *opened, err error) {
 	s.setCondition(o.cond)
 }
 
-// reconcile takes out what is no longer on flash.
-func (s *Store) reconcile(found *[lanes]laneIndex) (lost int64) {
+// reconcile takes out what is no longer on flash, and has deleted there what
+// should not be: what cannot be read, and what came back from an older commit.
+func (s *Store) reconcile(o *opened) (lost int64) {
+	for _, k := range o.drops {
+		s.drops = append(s.drops, doom{Key: k})
+	}
+	doomed := make(map[Key]bool, len(s.drops))
+	for _, d := range s.drops {
+		doomed[id(d.Key)] = true
+	}
+	found := &o.index
 	for i := range s.index {
 		x := &s.index[i]
+		for j := range found[i].entries {
+			k := found[i].key(j)
+			// The last may be on its way to flash once more.
+			if _, there := x.search(k); !there && !doomed[id(k)] && id(k) != id(s.last[i]) {
+				s.drops = append(s.drops, doom{k, uint32(found[i].entries[j].bytes())})
+			}
+		}
 		lost += int64(x.removeFunc(func(j int) bool {
 			if x.entries[j].ram != nil {
 				return false

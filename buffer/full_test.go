@@ -3,7 +3,6 @@
 package buffer
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -55,22 +54,6 @@ func (l *lab) room() {
 	}
 }
 
-// rot damages the page that holds what.
-func (l *lab) rot(what []byte) {
-	l.t.Helper()
-	b, err := os.ReadFile(l.path())
-	check(l.t, err)
-	at := bytes.Index(b, what)
-	if at < 0 {
-		l.t.Fatal("not in the file")
-	}
-	f, err := os.OpenFile(l.path(), os.O_RDWR, 0)
-	check(l.t, err)
-	defer f.Close()
-	_, err = f.WriteAt([]byte("rotten"), int64(at/pageSize*pageSize))
-	check(l.t, err)
-}
-
 // A copy that has not everything does not take the place of a whole store.
 func TestFailedSyncOnAFullFlashCostsNothing(t *testing.T) {
 	l := nearlyFull(t, 60)
@@ -114,6 +97,7 @@ func TestRepairOnAFullFlashWaitsForRoom(t *testing.T) {
 	if got := sequences(l.all(Events)); len(got) < 58 || got[0] != 1 || got[len(got)-1] != 61 {
 		t.Errorf("%d of 61 events left: %v", len(got), got)
 	}
+	l.wantLedgerExact(Events, 61)
 }
 
 func TestRepairWhileRunningWaitsForRoom(t *testing.T) {

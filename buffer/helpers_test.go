@@ -217,6 +217,27 @@ func (l *lab) contains(what []byte) bool {
 	return false
 }
 
+// rot damages every page that holds what, those that are no longer in use too.
+func (l *lab) rot(what []byte) {
+	l.t.Helper()
+	b, err := os.ReadFile(l.path())
+	check(l.t, err)
+	f, err := os.OpenFile(l.path(), os.O_RDWR, 0)
+	check(l.t, err)
+	defer f.Close()
+	n := 0
+	for at := 0; at < len(b); at += pageSize {
+		if bytes.Contains(b[at:at+pageSize], what) {
+			_, err := f.WriteAt([]byte("rotten"), int64(at))
+			check(l.t, err)
+			n++
+		}
+	}
+	if n == 0 {
+		l.t.Fatal("not in the file")
+	}
+}
+
 // dirBytes is what the directory takes.
 func (l *lab) dirBytes() (n int64) {
 	es, _ := os.ReadDir(l.dir)

@@ -43,7 +43,8 @@ func (r Reason) String() string {
 // in two losses.
 type Loss struct {
 	// Run is the run's ID. Run 0 stands for old runs that the bounded ledger
-	// no longer tells apart; First and Last are then 0.
+	// no longer tells apart, and for reports of which a repair knows no more
+	// than how many are gone; First and Last are then 0.
 	Run    uint64
 	Lane   Lane
 	Reason Reason

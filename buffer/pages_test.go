@@ -199,6 +199,46 @@ func TestTopOfTheNewestCommitIsNotNeeded(t *testing.T) {
 	}
 }
 
+// Nobody may live to tell what a repair says it cost: it is in the ledger from
+// the repair on.
+func TestWhatARepairCostIsToldAfterAPowerCutToo(t *testing.T) {
+	l := newLab(t)
+	for seq := uint64(1); seq <= 40; seq++ {
+		l.append(l.window(seq), l.event(seq))
+	}
+	l.spill()
+	l.Ack(testRun.ID, Events, 3, nil)
+	l.append(l.event(41))
+	l.ledger.add(Key{testRun, Windows, 1000}, Thinned)
+	check(t, l.Close())
+	l.rot(l.event(20).Header)
+	l.rot(l.window(20).Header)
+	l.open()
+	if c := l.wantCondition(Reset); c.Lost < 4 {
+		t.Errorf("%d lost; want those of two pages", c.Lost)
+	}
+	for range 3 {
+		events, windows := len(l.all(Events)), len(l.all(Windows))
+		if events > 37 || windows > 39 || events+windows < 50 {
+			t.Fatalf("%d events, %d windows", events, windows)
+		}
+		var told [lanes + 1]int
+		for _, loss := range l.Losses() {
+			if loss.Reason == Damaged {
+				told[loss.Lane] += int(loss.Count)
+			}
+		}
+		if told[Events] != 38-events || told[Windows] != 40-windows {
+			t.Errorf("told as lost: %d events and %d windows; %d and %d are", told[Events], told[Windows], 38-events, 40-windows)
+		}
+		if want := (Loss{testRun.ID, Windows, Thinned, 1000, 1000, 1}); !slices.Contains(l.Losses(), want) {
+			t.Errorf("ledger %v; want %v in it", l.Losses(), want)
+		}
+		l.cut()
+		l.wantCondition(OK)
+	}
+}
+
 // A single value that rots is a report lost, not a store.
 func TestDamagedValueCostsOneReport(t *testing.T) {
 	l := newLab(t)

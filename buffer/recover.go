@@ -249,7 +249,7 @@ func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 	}
 	written, lost := int64(createCost), int64(-1)
 	if _, newer := errors.AsType[newerError](why); !newer {
-		w, reports, err := salvage(root, asideName, cfg.FlashBytes)
+		w, reports, err := salvage(root, asideName, cfg.FlashBytes, true)
 		if err != nil {
 			return nil, errors.Join(err, removeAll(root, freshName))
 		}
@@ -284,7 +284,11 @@ const salvageChunk = 64 << 10
 // keys that is columns first, events last. The error says that the copy is not
 // whole because it could not be written, as on a flash that others have filled:
 // it must not take the place of what it was made from.
-func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64, err error) {
+//
+// With tell, what is missing goes into the ledger of the copy. How many reports
+// that is is known, and which is not; it lasts from the moment on in which the
+// copy takes the place of the old one.
+func salvage(root *os.Root, name string, maxBytes int64, tell bool) (written, reports int64, err error) {
 	info, err := root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, -1, nil // opening a pipe would wait for ever
@@ -305,26 +309,54 @@ func salvage(root *os.Root, name string, maxBytes int64) (written, reports int64
 	defer func() { err = errors.Join(err, guard(db.Close)) }()
 
 	st, _ := p.state()
-	stateless := p.blind
 	w := salvager{db: db}
 	_ = p.visit(reportsBucket(), w.pair) // a tolerant walk ends with w.err only
 	// What the newest commit no longer leads to, the one before it may: all but
 	// what came last. What was deleted last comes once more.
 	missing := p.blind || p.bad == 0 && w.reports < st.reports
-	if (missing || st.damage != nil) && p.older() {
-		before, _ := p.state()
-		st.fill(before, stateless)
+	if (missing || !st.whole()) && p.older() {
+		if before, _ := p.state(); !st.whole() {
+			st.fill(before)
+		}
 		if missing {
 			_ = p.visit(reportsBucket(), w.pair)
 		}
 	}
-	w.commit(func(tx *bbolt.Tx) error {
-		state := tx.Bucket(stateBucket())
-		return errors.Join(
-			state.Put(ledgerKey(), (&ledger{losses: st.losses}).encode()),
-			state.Put(accountKey(), st.account))
-	})
+	w.commit(nil)
+	if w.err == nil {
+		w.err = w.finish(root, st, tell)
+	}
 	return w.written, st.reports, w.err
+}
+
+// finish writes the state of the copy.
+func (w *salvager) finish(root *os.Root, st state, tell bool) error {
+	f, err := root.Open(freshName)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	there, _, err := load(f)
+	if err != nil {
+		return err
+	}
+	g := ledger{losses: st.losses}
+	b := batch{account: st.account}
+	for i := range there.index {
+		b.count[i] = uint32(len(there.index[i].entries))
+		lost := st.lanes[i] - int64(b.count[i])
+		for _, k := range there.drops { // told by their keys when they are dropped
+			if k.Lane == Lane(i+1) {
+				lost--
+			}
+		}
+		if tell && lost > 0 {
+			g.addLoss(Loss{Lane: Lane(i + 1), Reason: Damaged, Count: uint64(lost)})
+		}
+	}
+	b.ledger = g.encode()
+	w.commit(func(tx *bbolt.Tx) error { return b.applyState(tx, tx.Bucket(stateBucket())) })
+	return w.err
 }
 
 // A salvager writes pairs in chunks.

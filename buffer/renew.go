@@ -29,7 +29,8 @@ func (s *Store) renew() error {
 	if err := createFresh(old.root, s.cfg.FlashBytes); err != nil {
 		return err
 	}
-	written, _, err := salvage(old.root, storeName, s.cfg.FlashBytes)
+	// What is missing is found by the index, report by report.
+	written, _, err := salvage(old.root, storeName, s.cfg.FlashBytes, false)
 	s.mu.Lock()
 	s.book(createCost + written)
 	s.mu.Unlock()
@@ -50,6 +51,6 @@ func (s *Store) renew() error {
 	s.flash = o.flash
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reconcile(&o.index)
+	s.reconcile(o)
 	return nil
 }

@@ -27,9 +27,10 @@ const (
 	sealLen = 8 + 4*lanes + 4*sealed + 4
 )
 
-// sumOf is the checksum of a value of the state bucket; none has 0.
+// sumOf is the checksum of a value of the state bucket; one that is empty or
+// not there has 0.
 func sumOf(key, value []byte) uint32 {
-	if value == nil {
+	if len(value) == 0 {
 		return 0
 	}
 	t := crc32.MakeTable(crc32.Castagnoli)
@@ -57,8 +58,10 @@ type state struct {
 	// reports is how many there were, in each lane and in all; -1 unknown.
 	lanes   [lanes]int64
 	reports int64
-	// sealed: the seal is of this commit. Those of values that it does not fit
-	// are left out, damage is about one of them.
+	// torn: a tolerant walk had to skip something, or everything.
+	torn bool
+	// sealed: the seal is of this commit. The values that it does not fit are
+	// left out, damage is about one of them.
 	sealed                  bool
 	damage                  error
 	lostLedger, lostAccount bool
@@ -68,6 +71,7 @@ type state struct {
 func (p *pages) state() (s state, err error) {
 	s = state{reports: -1, lanes: [lanes]int64{-1, -1}}
 	found := make(map[string][]byte)
+	bad := p.bad
 	err = p.visit(stateBucket(), func(key, value []byte) error {
 		found[string(key)] = append([]byte{}, value...)
 		return nil
@@ -75,6 +79,7 @@ func (p *pages) state() (s state, err error) {
 	if err != nil {
 		return s, err
 	}
+	s.torn = p.bad > bad
 	s.unseal(found, p.txid)
 	if v := found[string(formatKey())]; len(v) > 0 {
 		s.version = v[0]
@@ -128,18 +133,23 @@ func (s *state) check() error {
 	return nil
 }
 
-// fill takes from the commit before what this one has lost; all says that it
-// has lost everything.
-func (s *state) fill(before state, all bool) {
-	if all {
+// whole reports whether nothing of the state is missing.
+func (s *state) whole() bool {
+	return s.damage == nil && (s.sealed || !s.torn && s.version >= formatOldest)
+}
+
+// fill takes from the commit before what this one has lost.
+func (s *state) fill(before state) {
+	switch {
+	case !s.sealed:
 		*s = before
 		s.reports = -1 // what the last commit brought is not in it
-		return
-	}
-	if s.lostLedger {
-		s.losses = before.losses
-	}
-	if s.lostAccount {
-		s.account = before.account
+	default:
+		if s.lostLedger {
+			s.losses = before.losses
+		}
+		if s.lostAccount {
+			s.account = before.account
+		}
 	}
 }

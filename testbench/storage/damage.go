@@ -64,33 +64,44 @@ type Damages struct {
 	Slowest time.Duration
 }
 
-// goodStore returns a store with events and windows, and what is in it.
-func goodStore() (store []byte, log *promises, err error) {
+// goodStore returns a store with events, windows and a ledger, and what is in
+// it.
+func goodStore() (store []byte, log *promises, ledger []buffer.Loss, err error) {
 	dir, err := os.MkdirTemp("", "damage")
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	log = newPromises(func() int { return 0 })
 	b := newBox(dir, smallConfig(), log)
 	err = b.start(allPurposes)
+	// More than memory holds, and the rest acknowledged: losses are left.
+	for range 120 {
+		err = errors.Join(err, b.window(30))
+	}
+	b.ack(buffer.Windows, 120)
 	for range 6 {
 		err = errors.Join(err, b.window(3000), b.window(900), b.event(nil), b.spill())
 	}
+	ledger = b.store.Losses()
+	if len(ledger) < 2 {
+		err = errors.Join(err, fmt.Errorf("the ledger is %v; want thinned and dropped windows", ledger))
+	}
 	if err := errors.Join(err, b.stop()); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	store, err = os.ReadFile(filepath.Join(b.dir, storeFile))
-	return store, log, err
+	return store, log, ledger, err
 }
 
 // damages returns everything that is done to a good store.
 func damages(good []byte) (all []damage) {
 	rnd := rand.New(rand.NewPCG(3, 5))
+	newest, end := tops(good)
 	file := func(what string, change func(b []byte) []byte) {
 		b := change(bytes.Clone(good))
 		all = append(all, damage{
-			what: what, store: b, lost: len(b) < firstTop(good),
+			what: what, store: b, lost: len(b) < end,
 			meta: len(b) >= 2*pageSize && !bytes.Equal(b[:2*pageSize], good[:2*pageSize]),
 		})
 	}
@@ -122,20 +133,37 @@ func damages(good []byte) (all []damage) {
 		file(fmt.Sprintf("cut off before page %d", page), func(b []byte) []byte { return b[:at] })
 		file(fmt.Sprintf("cut off within page %d", page), func(b []byte) []byte { return b[:at+1+rnd.IntN(pageSize-1)] })
 	}
+	// The page that everything hangs from, with the ledger and the account in it.
+	at := newest * pageSize
+	for off := range pageSize {
+		if good[at+off] != 0 {
+			bit := byte(1) << rnd.IntN(8)
+			file(fmt.Sprintf("a bit of byte %d of the top flipped", off), func(b []byte) []byte { b[at+off] ^= bit; return b })
+		}
+	}
 	foreign("the other byte order", swapped(bytes.Clone(good)))
 	foreign("a foreign file", bytes.Repeat([]byte("\x7fELF"), 30000))
 	foreign("text", []byte("hello\n"))
 	return append(all, shapes(good)...)
 }
 
-// firstTop is where the first of the two pages ends that everything else of one
-// of the last two commits hangs from.
-func firstTop(good []byte) int {
-	top := len(good)
-	for page := range 2 {
-		top = min(top, int(binary.NativeEndian.Uint64(good[page*pageSize+32:])+1)*pageSize)
+// tops are the pages that everything else of the last two commits hangs from,
+// newest first, and ends where both of such a page and that of its reports are.
+func tops(good []byte) (newest, end int) {
+	top := func(page int) (top int, commit uint64, end int) {
+		m := good[page*pageSize:]
+		top = int(binary.NativeEndian.Uint64(m[32:]))
+		name := []byte("reports")
+		all := good[top*pageSize:][:pageSize]
+		reports := int(binary.NativeEndian.Uint64(all[bytes.Index(all, name)+len(name):]))
+		return top, binary.NativeEndian.Uint64(m[64:]), (max(top, reports) + 1) * pageSize
 	}
-	return top
+	a, na, enda := top(0)
+	b, nb, endb := top(1)
+	if na > nb {
+		b = a
+	}
+	return b, min(enda, endb)
 }
 
 // swapped is what the store looks like to a machine of the other byte order.
@@ -181,12 +209,12 @@ func shapes(good []byte) []damage {
 
 // damageAll opens a good store with each damage in turn.
 func damageAll() (all Damages, err error) {
-	good, log, err := goodStore()
+	good, log, ledger, err := goodStore()
 	if err != nil {
 		return all, err
 	}
 	for _, d := range damages(good) {
-		if err := all.one(log, d); err != nil {
+		if err := all.one(log, ledger, d); err != nil {
 			return all, fmt.Errorf("%s: %w", d.what, err)
 		}
 	}
@@ -195,7 +223,7 @@ func damageAll() (all Damages, err error) {
 }
 
 // one opens one damaged store and compares.
-func (all *Damages) one(log *promises, d damage) (err error) {
+func (all *Damages) one(log *promises, ledger []buffer.Loss, d damage) (err error) {
 	at := memory
 	if _, serr := os.Stat(at); serr != nil {
 		at = ""
@@ -223,6 +251,9 @@ func (all *Damages) one(log *promises, d damage) (err error) {
 		m.there, m.early = there[m.Key], covered(losses, m.Key, buffer.Damaged)
 	}
 	all.tally(&v, d, log, s)
+	if !d.lost {
+		keeps(&v, ledger, s.Losses())
+	}
 
 	// Sampling goes on, durably, within the limits.
 	mine := newPromises(func() int { return 0 })
@@ -242,11 +273,33 @@ func (all *Damages) one(log *promises, d damage) (err error) {
 	return nil
 }
 
+// keeps checks that what a ledger told before the damage it still does: what was
+// dropped exactly, of what was thinned at least as much.
+func keeps(v *Verdict, before, now []buffer.Loss) {
+	sum := func(losses []buffer.Loss, reason buffer.Reason) (n uint64) {
+		for _, l := range losses {
+			if l.Reason == reason {
+				n += l.Count
+			}
+		}
+		return n
+	}
+	if a, b := sum(before, buffer.Full), sum(now, buffer.Full); a != b {
+		v.problem("%d reports are told as dropped, %d were", b, a)
+	}
+	if a, b := sum(before, buffer.Thinned), sum(now, buffer.Thinned); b < a || b > a+100 {
+		v.problem("%d reports are told as thinned, %d were", b, a)
+	}
+}
+
 // tally compares what is missing with what was told.
 func (all *Damages) tally(v *Verdict, d damage, log *promises, s *buffer.Store) {
 	c, losses := s.Condition(), s.Losses()
 	missing, told, late := 0, 0, 0
 	for _, m := range log.reports {
+		if m.acked != never {
+			continue
+		}
 		all.Reports++
 		switch {
 		case m.there:
@@ -278,6 +331,9 @@ func (all *Damages) tally(v *Verdict, d damage, log *promises, s *buffer.Store) 
 		all.Told += missing
 		if int(c.Lost)+late != missing {
 			v.problem("%d reports are missing and %d were told (%s)", missing, int(c.Lost)+late, c.Reason)
+		}
+		if told += nameless(losses); told != missing {
+			v.problem("%d reports are missing and %d are in the ledger (%s)", missing, told, c.Reason)
 		}
 	case missing > told:
 		all.Unnoticed += missing - told

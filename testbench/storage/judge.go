@@ -193,19 +193,38 @@ func (l *promises) judgeReports(v *Verdict, n int, store *buffer.Store, own uint
 	losses := store.Losses()
 	there := l.walk(v, n, store, losses, own)
 	told := losses
+	gone := 0
 	for _, m := range l.reports {
-		if there[m.Key] {
+		switch {
+		case there[m.Key]:
 			told = append(told, m.losses...)
-			continue
-		}
-		if m.durable <= n && m.acked > n && !isLost(losses, m.Key) && !l.toldLater(n, m.Key) {
+		case m.durable > n || m.acked <= n || isLost(losses, m.Key) || l.toldLater(n, m.Key):
+		case m.gone && l.damaged <= n:
+			gone++
+		default:
 			v.Lost++
 			v.problem("%v %d was durable and is neither there nor in the ledger", m.Key.Lane, m.Key.Sequence)
 		}
 	}
-	if own != 0 {
-		l.judgeSums(v, told)
+	if own == 0 {
+		return
 	}
+	l.judgeSums(v, told)
+	if count := nameless(told); count != gone {
+		v.Lost += max(0, gone-count)
+		v.problem("%d reports went with the damage, and %d are told", gone, count)
+	}
+}
+
+// nameless is how many reports losses tell of which a repair knew no more than
+// how many they were.
+func nameless(losses []buffer.Loss) (n int) {
+	for _, l := range losses {
+		if l.Run == 0 && l.Reason == buffer.Damaged {
+			n += int(l.Count)
+		}
+	}
+	return n
 }
 
 // walk reads everything that a store has, and checks that it comes in order, once
@@ -303,7 +322,7 @@ func (l *promises) judgeSums(v *Verdict, told []buffer.Loss) {
 	for _, reason := range []buffer.Reason{buffer.Full, buffer.Damaged, buffer.Thinned} {
 		var sum, most uint64
 		for _, loss := range told {
-			if loss.Reason == reason {
+			if loss.Reason == reason && loss.Run != 0 {
 				sum += loss.Count
 			}
 		}

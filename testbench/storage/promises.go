@@ -41,6 +41,8 @@ type promise struct {
 	// From made on the report may be there, from durable on it must be, until
 	// acked.
 	made, durable, acked int
+	// gone: the repair of the damaged store could not keep it.
+	gone bool
 	// Of a damaged store: whether it was there, and told as lost by Open.
 	there, early bool
 }
@@ -123,14 +125,16 @@ func (l *promises) opened(began int, granted consent.Set, names map[catalogue.Pu
 }
 
 // salvaged notes what a repair left of the reports: what is not there went with
-// the damage.
-func (l *promises) salvaged(there map[buffer.Key]bool) {
+// the damage, and has to be told.
+func (l *promises) salvaged(there map[buffer.Key]bool) (gone int) {
 	l.repaired = l.at()
 	for _, m := range l.reports {
-		if m.made < l.damaged && !there[m.Key] {
-			m.acked = min(m.acked, l.damaged)
+		if m.made < l.damaged && m.acked == never && !there[m.Key] {
+			m.gone = true
+			gone++
 		}
 	}
+	return gone
 }
 
 // version changes with what is promised after n operations.

@@ -103,8 +103,10 @@ func repair(b *box) error {
 	if c := b.store.Condition(); c.State != buffer.Reset {
 		return fmt.Errorf("the damaged store is %v (%s)", c.State, c.Reason)
 	}
-	b.log.salvaged(b.held())
-	return errors.Join(b.event(nil), b.window(900), b.stop())
+	if b.log.salvaged(b.held()) == 0 {
+		return errors.New("the damage cost nothing")
+	}
+	return errors.Join(b.event(nil), b.tellLosses(), b.window(900), b.stop())
 }
 
 // damage spoils the header of every page of the store that holds what.

@@ -59,8 +59,10 @@ func sum(header, content []byte) uint32 {
 	return crc32.Update(crc32.Checksum(header[:12], t), t, content)
 }
 
-// Write replaces the file name below root by content. When it fails the old
-// file, if there was one, is as it was.
+// Write replaces the file name below root by content. When it fails the file
+// has its old content, or there is still none; but where only the last step
+// failed, which makes the new name last, it has the new content, and after loss
+// of power either.
 func (f Format) Write(root *os.Root, name string, content []byte) error {
 	if len(content) > f.Limit {
 		return fmt.Errorf("write %s: %d bytes, limit %d", name, len(content), f.Limit)

@@ -17,12 +17,14 @@
 //     before whole windows, windows before events, the middle of an outage
 //     before its onset and its end. Every report that goes is counted with
 //     first and last sequence in a ledger, which is kept like a report.
-//     Sections are never decoded.
+//     What a repair can no longer name is counted by lane. Sections are never
+//     decoded.
 //  5. A damaged, foreign, full, locked, read-only or absent directory stops
 //     nothing: what is there is set aside (one file at most), what can be
 //     read of it is taken over, or the store works in memory; Condition says
 //     which. A directory that cannot be opened is tried again every five
-//     minutes, and takes over what is in memory once it can.
+//     minutes, and takes over what is in memory once it can; so is a damaged
+//     store that there is no room to copy, which stays as it is until then.
 //  6. Config.FlashDailyBytes is a hard limit for 24 hours of running. Commits
 //     of windows stretch to fit it, an eighth is kept for events, and every
 //     byte that bbolt writes is counted, with what ext4 writes for itself

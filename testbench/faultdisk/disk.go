@@ -21,11 +21,20 @@ var ErrNoFUSE = errors.New("no FUSE to be had")
 // A write that fails leaves its first half, as on a disk that is full; a sync
 // that fails leaves what it should have synced to chance; any other operation
 // that fails does nothing.
+//
+// Apart from these, a disk may be small: once files have Capacity bytes of pages
+// (0: no matter how many) a write to one more fails with ENOSPC; or, with Late,
+// the sync after it, and what there was no room for is left to chance: so do
+// file systems that find a place for data only when they write it. Making files
+// longer and giving them names needs no room.
 type Fault struct {
 	Errno syscall.Errno
 	Kinds []Kind
 	From  int
 	Times int
+
+	Capacity int64
+	Late     bool
 }
 
 // of returns how the operation with the number n ends.
@@ -77,6 +86,10 @@ type answer struct {
 	Err   string
 	Len   int
 	Trace Trace
+	// Used is how many bytes of pages files have, Short how often there was no
+	// room since the last Fault.
+	Used  int64
+	Short int
 }
 
 // serve answers questions until there are no more.
@@ -106,7 +119,7 @@ func (d *memory) answer(q question) (a answer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if q.Fault != nil {
-		d.fault = *q.Fault
+		d.fault, d.shorts = *q.Fault, 0
 	}
 	if q.Trace {
 		a.Trace = d.trace
@@ -114,7 +127,7 @@ func (d *memory) answer(q question) (a answer) {
 	if q.Forget {
 		d.trace = nil
 	}
-	a.Len = len(d.trace)
+	a.Len, a.Used, a.Short = len(d.trace), d.used, d.shorts
 	return a
 }
 
@@ -185,6 +198,12 @@ func (d *Disk) ask(q question) (a answer) {
 
 // Len returns how many operations there were.
 func (d *Disk) Len() int { return d.ask(question{}).Len }
+
+// Used returns how many bytes of pages the files have.
+func (d *Disk) Used() int64 { return d.ask(question{}).Used }
+
+// Short returns how often there was no room since the last call of Fail.
+func (d *Disk) Short() int { return d.ask(question{}).Short }
 
 // Trace returns what was done so far.
 func (d *Disk) Trace() Trace { return d.ask(question{Trace: true}).Trace }

@@ -134,3 +134,47 @@ func TestOperationsFailAsTheyAreTold(t *testing.T) {
 		t.Errorf("stat = %v; want it gone", err)
 	}
 }
+
+func TestSmallDiskIsFullAtTheWriteOrAtTheSync(t *testing.T) {
+	d := newDisk(t)
+	f, err := os.Create(d.path("f"))
+	check(t, err)
+	defer f.Close()
+	page := make([]byte, pageSize)
+	write := func(n int64) error {
+		_, err := f.WriteAt(page, n*pageSize)
+		return err
+	}
+	used := func(pages int64) {
+		t.Helper()
+		if got := d.Used(); got != pages*pageSize {
+			t.Errorf("%d bytes used; want %d pages", got, pages)
+		}
+	}
+	d.Fail(Fault{Capacity: 2 * pageSize})
+	check(t, errors.Join(f.Truncate(9*pageSize), write(0), write(7), write(0), f.Sync()))
+	used(2)
+	if err := write(1); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a third page = %v; want no space", err)
+	}
+	check(t, errors.Join(f.Truncate(pageSize), write(3)))
+	used(2)
+
+	d.Fail(Fault{Capacity: 3 * pageSize, Late: true})
+	check(t, errors.Join(write(4), write(5)))
+	if err := f.Sync(); !errors.Is(err, syscall.ENOSPC) || d.Short() != 1 {
+		t.Errorf("sync of a page too many = %v, %d times short; want no space once", err, d.Short())
+	}
+	check(t, f.Sync()) // Linux tells it once
+	check(t, write(5))
+	d.Fail(Fault{})
+	check(t, f.Sync())
+	used(4)
+
+	check(t, os.WriteFile(d.path("g"), page, 0o600))
+	used(5)
+	check(t, os.Rename(d.path("g"), d.path("f")))
+	used(1)
+	check(t, os.Remove(d.path("f")))
+	used(0)
+}

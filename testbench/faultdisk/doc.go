@@ -19,6 +19,8 @@
 //   - After a sync that failed, a later sync that succeeds does not bring to the
 //     disk what the one that failed should have, unless it was written again:
 //     so does the page cache of Linux.
+//   - A small disk takes no more pages than it has, and says so at the write or,
+//     late, at the sync.
 //   - A lying disk forgets what was synced, so that a test can show that it
 //     would notice.
 //   - What is read from a mounted disk is what was written to it, also through

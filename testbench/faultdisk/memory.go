@@ -17,6 +17,10 @@ type memory struct {
 	trace Trace
 	fault Fault
 	nodes uint64
+	// used is how many bytes of pages files with a name have, shorts how often
+	// there was no room for more.
+	used   int64
+	shorts int
 }
 
 // mount mounts an empty file system in dir.
@@ -24,18 +28,21 @@ func mount(dir string) (*memory, *fuse.Server, error) {
 	m := &memory{nodes: rootNode}
 	// Nobody changes anything behind the kernel's back.
 	long := time.Hour
-	server, err := fs.Mount(dir, &node{disk: m, id: rootNode}, &fs.Options{
+	server, err := fs.Mount(dir, &node{disk: m, id: rootNode, pages: map[int64]bool{}}, &fs.Options{
 		EntryTimeout: &long, AttrTimeout: &long,
 		MountOptions: fuse.MountOptions{FsName: "faultdisk", Name: "faultdisk", DirectMountStrict: true, DisableXAttrs: true},
 	})
 	return m, server, err
 }
 
-// do decides about op, records it, and has it happen.
-func (d *memory) do(op Op, happen func(Op)) syscall.Errno {
+// do decides about op on n, records it, and has it happen.
+func (d *memory) do(n *node, op Op, happen func(Op)) syscall.Errno {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	errno := d.fault.of(len(d.trace), op)
+	if errno == 0 {
+		errno = d.room(n, op)
+	}
 	switch {
 	case errno == 0:
 	case op.Kind == Write:
@@ -52,12 +59,79 @@ func (d *memory) do(op Op, happen func(Op)) syscall.Errno {
 	return errno
 }
 
+// room takes the pages that op needs, and gives back those that it frees.
+func (d *memory) room(n *node, op Op) syscall.Errno {
+	switch op.Kind {
+	case Write:
+		for at := op.Off / pageSize; at*pageSize < op.Off+int64(len(op.Data)); at++ {
+			if n.pages[at] {
+				continue
+			}
+			has := d.take()
+			if !has && !d.fault.Late {
+				return d.short()
+			}
+			n.pages[at] = has
+		}
+	case Sync:
+		short := false
+		for at, has := range n.pages {
+			if !has && !d.take() {
+				delete(n.pages, at)
+				short = true
+			} else {
+				n.pages[at] = true
+			}
+		}
+		if short {
+			return d.short()
+		}
+	case Truncate:
+		for at := range n.pages {
+			if at*pageSize >= op.Size {
+				d.free(n, at)
+			}
+		}
+	case Remove:
+		d.empty(n)
+	}
+	return 0
+}
+
+// take takes a page where there is one.
+func (d *memory) take() bool {
+	if d.fault.Capacity > 0 && d.used+pageSize > d.fault.Capacity {
+		return false
+	}
+	d.used += pageSize
+	return true
+}
+
+func (d *memory) short() syscall.Errno {
+	d.shorts++
+	return syscall.ENOSPC
+}
+
+// free gives a page back, empty all of a file that has lost its name.
+func (d *memory) free(n *node, at int64) {
+	if n.pages[at] {
+		d.used -= pageSize
+	}
+	delete(n.pages, at)
+}
+
+func (d *memory) empty(n *node) {
+	for at := range n.pages {
+		d.free(n, at)
+	}
+}
+
 // newNode returns a node that has no name yet.
 func (d *memory) newNode() *node {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.nodes++
-	return &node{disk: d, id: d.nodes}
+	return &node{disk: d, id: d.nodes, pages: map[int64]bool{}}
 }
 
 // A node is a file or a directory.
@@ -67,6 +141,8 @@ type node struct {
 	disk *memory
 	id   uint64
 	data []byte // of a file; guarded by disk.mu
+	// pages of the data that have a place on the disk, and those that want one.
+	pages map[int64]bool
 }
 
 var (
@@ -111,7 +187,7 @@ func (n *node) Setattr(_ context.Context, _ fs.FileHandle, in *fuse.SetAttrIn, o
 }
 
 func (n *node) truncate(size int64) syscall.Errno {
-	return n.disk.do(Op{Kind: Truncate, Node: n.id, Size: size}, func(op Op) { n.data = op.on(n.data) })
+	return n.disk.do(n, Op{Kind: Truncate, Node: n.id, Size: size}, func(op Op) { n.data = op.on(n.data) })
 }
 
 // Open implements fs.NodeOpener.
@@ -134,7 +210,7 @@ func (n *node) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) 
 
 // Write implements fs.NodeWriter.
 func (n *node) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
-	errno := n.disk.do(Op{Kind: Write, Node: n.id, Off: off, Data: slices.Clone(data)}, func(op Op) { n.data = op.on(n.data) })
+	errno := n.disk.do(n, Op{Kind: Write, Node: n.id, Off: off, Data: slices.Clone(data)}, func(op Op) { n.data = op.on(n.data) })
 	if errno != 0 {
 		return 0, errno
 	}
@@ -147,7 +223,7 @@ func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	if n.IsDir() {
 		kind = SyncDir
 	}
-	return n.disk.do(Op{Kind: kind, Node: n.id}, nil)
+	return n.disk.do(n, Op{Kind: kind, Node: n.id}, nil)
 }
 
 // Create implements fs.NodeCreater.
@@ -163,7 +239,7 @@ func (n *node) Mkdir(ctx context.Context, name string, _ uint32, out *fuse.Entry
 
 func (n *node) add(ctx context.Context, kind Kind, name string, mode uint32, out *fuse.EntryOut) (*fs.Inode, syscall.Errno) {
 	c := n.disk.newNode()
-	if errno := n.disk.do(Op{Kind: kind, Node: c.id, Parent: n.id, Name: name}, nil); errno != 0 {
+	if errno := n.disk.do(c, Op{Kind: kind, Node: c.id, Parent: n.id, Name: name}, nil); errno != 0 {
 		return nil, errno
 	}
 	child := n.NewPersistentInode(ctx, c, fs.StableAttr{Mode: mode, Ino: c.id})
@@ -180,7 +256,12 @@ func (n *node) Rename(_ context.Context, name string, to fs.InodeEmbedder, toNam
 	if flags != 0 {
 		return syscall.EINVAL
 	}
-	return n.disk.do(Op{Kind: Rename, Node: from.id, Parent: n.id, Name: name, ToParent: at.id, ToName: toName}, nil)
+	over := at.child(toName)
+	return n.disk.do(from, Op{Kind: Rename, Node: from.id, Parent: n.id, Name: name, ToParent: at.id, ToName: toName}, func(Op) {
+		if over != nil {
+			n.disk.empty(over)
+		}
+	})
 }
 
 func (n *node) child(name string) *node {
@@ -207,5 +288,5 @@ func (n *node) remove(name string) syscall.Errno {
 	if c == nil {
 		return syscall.ENOENT
 	}
-	return n.disk.do(Op{Kind: Remove, Node: c.id, Parent: n.id, Name: name}, nil)
+	return n.disk.do(c, Op{Kind: Remove, Node: c.id, Parent: n.id, Name: name}, nil)
 }

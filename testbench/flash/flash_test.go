@@ -2,6 +2,7 @@ package flash
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -68,6 +69,9 @@ func TestDeviceBytesFollowCountedBytes(t *testing.T) {
 func TestFullAndReadOnlyFileSystemsStopNothing(t *testing.T) {
 	dir := t.TempDir()
 	if err := unix.Mount("none", dir, "tmpfs", 0, "size=256k"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no tmpfs:", err)
+		}
 		t.Skip("no tmpfs:", err)
 	}
 	defer func() {

@@ -26,8 +26,10 @@ type box struct {
 	kernel byte
 	now    time.Duration
 	log    *promises
-	// stopping is called before a run ends; nil for nothing.
+	// stopping is called before a run ends, trouble when a workload has come to
+	// where the disk is to fail; nil for nothing.
 	stopping func() error
+	trouble  func()
 
 	root      *os.Root
 	clock     *clock.Clock

@@ -49,7 +49,7 @@ func TestEveryPowerCutIsSurvived(t *testing.T) {
 
 // The judge itself: a disk that lies about what it synced must not pass.
 func TestLyingDiskIsFoundOut(t *testing.T) {
-	log, trace := record(t, workload{"a run of an agent", brief, 1})
+	log, trace := record(t, workload{"a run of an agent", brief, 1, false})
 	for _, tt := range []struct {
 		name        string
 		files, dirs bool

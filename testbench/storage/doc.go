@@ -16,6 +16,10 @@
 //   - Each operation is made to fail in turn, for once and for good. Nothing
 //     that was appended is lost while the agent runs, and everything is durable
 //     again ten minutes after the disk is well.
+//   - A flash has 4 KiB more each time, from none to enough: for all that agents
+//     do, after a sync that failed and for a repair. Nothing is lost that is not
+//     lost where there is room, and everything is durable again ten minutes
+//     after there is.
 //   - A store with damage at each of its pages, cut off at each, or of another
 //     kind altogether is opened, what can be read of it is there, and what
 //     cannot is told as lost. Two kinds of loss cannot be told: that of the last

@@ -34,13 +34,14 @@ func failings() []failing {
 	// Who makes a file system read-only writes first what is not written: syncs
 	// go well.
 	change := slices.Concat(grow, []faultdisk.Kind{faultdisk.Truncate, faultdisk.Remove})
-	long, short := workload{"two runs of an agent", life, 2}, workload{"a run of an agent", brief, 1}
+	long, short := workload{"two runs of an agent", life, 2, false}, workload{"a run of an agent", brief, 1, false}
 	return []failing{
 		{"flash full, each write in turn", syscall.ENOSPC, grow, true, false, long},
 		{"flash full for one write, each in turn", syscall.ENOSPC, grow, false, false, long},
 		{"read-only from each operation on", syscall.EROFS, change, true, false, long},
 		{"I/O error at each write", syscall.EIO, []faultdisk.Kind{faultdisk.Write, faultdisk.Truncate}, false, false, long},
 		{"I/O error at each sync", syscall.EIO, syncs, false, false, long},
+		{"flash full at each sync", syscall.ENOSPC, syncs, false, false, long},
 		{"I/O errors at all syncs from each on", syscall.EIO, syncs, true, false, short},
 		{"I/O error at each sync and power cut after each operation", syscall.EIO, syncs, false, true, short},
 	}
@@ -52,7 +53,7 @@ func longFailings() []failing {
 		"I/O error at each sync and power cut after each operation, two runs", syscall.EIO,
 		[]faultdisk.Kind{faultdisk.Sync, faultdisk.SyncDir},
 		false, true,
-		workload{"two runs of an agent", life, 2},
+		workload{"two runs of an agent", life, 2, false},
 	}}
 }
 
@@ -64,6 +65,8 @@ type Failures struct {
 	Runs int
 	// Left are the states judged that a power cut after each may leave.
 	Left int
+	// Short is how often there was no room for what was to be written.
+	Short int
 	// Recovered is the longest time that the agent ran, after the disk was well
 	// again, until everything was durable.
 	Recovered time.Duration
@@ -100,36 +103,20 @@ func failEach(d *faultdisk.Disk, f failing) (all Failures, err error) {
 
 // failOne runs the workload on an empty disk that fails from operation n on.
 func failOne(d *faultdisk.Disk, f failing, n int) (one Failures, err error) {
-	if err := os.RemoveAll(filepath.Join(d.Dir, "lib")); err != nil {
-		return one, err
-	}
-	d.Forget()
 	fault := faultdisk.Fault{Errno: f.errno, Kinds: f.kinds, From: n}
 	if !f.lasting {
 		fault.Times = 1
 	}
-	d.Fail(fault)
-	log := newPromises(d.Len)
-	b := newBox(d.Dir, smallConfig(), log)
-	runs := 0
-	b.stopping = func() error {
-		runs++
-		one.missing(log, b)
-		if runs == f.workload.runs {
-			d.Fail(faultdisk.Fault{})
-			one.recover(b)
-		}
-		return nil
+	one, log, err := runOn(d, f.workload, func() { d.Fail(fault) })
+	if err != nil {
+		return one, err
 	}
-	// Its errors are that what cannot be kept was not kept.
-	_ = f.workload.do(b)
-	d.Fail(faultdisk.Fault{})
 	trace := d.Trace()
 	if len(trace) <= n {
 		return one, errNotHit
 	}
 	if !slices.Contains(f.kinds, trace[n].Kind) && !f.lasting {
-		return one, nil // the one after it fails, in the next turn
+		return Failures{}, nil // the one after it fails, in the next turn
 	}
 	one.Runs = 1
 	from := len(trace)
@@ -142,6 +129,38 @@ func failOne(d *faultdisk.Disk, f failing, n int) (one Failures, err error) {
 	return one, err
 }
 
+// runOn runs a workload on an empty disk. trouble makes the disk fail, before
+// the first operation unless the workload says when; it is well again before
+// the last run ends.
+func runOn(d *faultdisk.Disk, w workload, trouble func()) (one Failures, log *promises, err error) {
+	if err := os.RemoveAll(filepath.Join(d.Dir, "lib")); err != nil {
+		return one, nil, err
+	}
+	d.Forget()
+	log = newPromises(d.Len)
+	b := newBox(d.Dir, smallConfig(), log)
+	if w.late {
+		b.trouble = trouble
+	} else {
+		trouble()
+	}
+	runs := 0
+	b.stopping = func() error {
+		runs++
+		one.missing(log, b)
+		if runs == w.runs {
+			one.Short = d.Short()
+			d.Fail(faultdisk.Fault{})
+			one.recover(b)
+		}
+		return nil
+	}
+	// Its errors are that what cannot be kept was not kept.
+	_ = w.do(b)
+	d.Fail(faultdisk.Fault{})
+	return one, log, nil
+}
+
 // missing looks whether everything that this run made is there.
 func (f *Failures) missing(log *promises, b *box) {
 	there, losses := b.held(), b.store.Losses()
@@ -149,6 +168,18 @@ func (f *Failures) missing(log *promises, b *box) {
 		if m.Key.Run == b.run && m.acked == never && !there[m.Key] && !isLost(losses, m.Key) {
 			f.Lost++
 			f.problem("%v %d was appended and is neither there nor in the ledger", m.Key.Lane, m.Key.Sequence)
+		}
+	}
+	f.undamaged(log, losses)
+}
+
+// undamaged checks that nothing is told as damaged by a disk that keeps what it
+// has.
+func (f *Failures) undamaged(log *promises, losses []buffer.Loss) {
+	for _, l := range losses {
+		if l.Reason == buffer.Damaged && log.damaged == never {
+			f.Lost += int(l.Count)
+			f.problem("%d %v are told as damaged, and nothing is", l.Count, l.Lane)
 		}
 	}
 }
@@ -161,6 +192,10 @@ func (f *Failures) recover(b *box) {
 		if st.Events.RAMReports+st.Windows.RAMReports == 0 && b.store.Condition().State != buffer.Unavailable {
 			f.Recovered = b.now - began
 			b.log.spilled(b.run)
+			f.undamaged(b.log, b.store.Losses())
+			if b.log.damaged != never && b.log.repaired == never {
+				b.log.salvaged(b.held())
+			}
 			return
 		}
 		b.now += time.Minute

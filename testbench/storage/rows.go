@@ -14,6 +14,7 @@ func Trials() []fault.Trial {
 	return []fault.Trial{
 		{Name: "cuts", Run: cutRows},
 		{Name: "failing", Run: failRows},
+		{Name: "full", Run: fullRows},
 		{Name: "damage", Run: damageRows},
 		{Name: "limits", Run: limitRows},
 		{Name: "outage", Run: outageRows},

@@ -20,14 +20,16 @@ type workload struct {
 	do   func(b *box) error
 	// runs of the agent in it.
 	runs int
+	// late: it says itself when the disk is to fail.
+	late bool
 }
 
 // workloads are those that every cut is made of.
 func workloads() []workload {
 	return []workload{
-		{"two runs of an agent", life, 2},
-		{"a store at its limit", pressure, 1},
-		{"the repair of a damaged store", repair, 2},
+		{"two runs of an agent", life, 2, false},
+		{"a store at its limit", pressure, 1, false},
+		{"the repair of a damaged store", repair, 2, false},
 	}
 }
 
@@ -80,6 +82,20 @@ func pressure(b *box) error {
 	return errors.Join(err, b.tellLosses(), b.stop())
 }
 
+// laden fills a store, and has the disk fail when there is much in it.
+func laden(b *box) error {
+	err := b.start(allPurposes)
+	for range 10 {
+		err = errors.Join(err, b.window(13000), b.event(nil), b.spill())
+	}
+	if b.trouble != nil {
+		b.trouble()
+	}
+	err = errors.Join(err, b.event(nil))
+	b.now += 6 * time.Minute // the flash is left alone for five after an error
+	return errors.Join(err, b.event(nil), b.window(900), b.stop())
+}
+
 // repair is a start that finds a page of the store damaged.
 func repair(b *box) error {
 	err := b.start(allPurposes)
@@ -97,10 +113,16 @@ func repair(b *box) error {
 		return err
 	}
 	b.now += time20
+	if b.trouble != nil {
+		b.trouble()
+	}
 	if err := b.start(allPurposes); err != nil {
 		return err
 	}
-	if c := b.store.Condition(); c.State != buffer.Reset {
+	switch c := b.store.Condition(); {
+	case c.State == buffer.Unavailable && b.trouble != nil:
+		return errors.Join(b.event(nil), b.window(900), b.stop())
+	case c.State != buffer.Reset:
 		return fmt.Errorf("the damaged store is %v (%s)", c.State, c.Reason)
 	}
 	if b.log.salvaged(b.held()) == 0 {

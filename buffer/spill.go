@@ -47,6 +47,7 @@ func (s *Store) appendEvent(r Report, settled []Loss) error {
 	}
 	core, _ := r.sizes()
 	s.index[Events-1].add(r.Key, entry{core: uint32(core)})
+	s.relieveRAM() // for what the index has grown by
 	signal(s.appended)
 	return nil
 }

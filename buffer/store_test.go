@@ -332,6 +332,24 @@ func TestMemoryIsAccountedFor(t *testing.T) {
 
 // What is acknowledged and not yet deleted can wait for another day's bytes: a
 // stop is clean without that.
+// The index of what goes to flash counts too.
+func TestMemoryStaysWithinItsBytesWhenAnEventIsAppended(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.RAMBytes, c.FlashDailyBytes = minRAM, 64<<20 })
+	l.account.spend(l.account.windowLimit()) // windows stay in memory
+	for seq := uint64(1); seq <= 120; seq++ {
+		w := l.window(seq)
+		w.Sections = w.Sections[:2]
+		w.Sections[1].Body = body(300+int(seq), seq)
+		l.append(w)
+	}
+	for seq := uint64(1); seq <= 60; seq++ {
+		l.append(l.event(seq))
+		if st := l.Stats(); st.RAMUsed > minRAM {
+			t.Fatalf("%d bytes used after event %d; the limit is %d", st.RAMUsed, seq, minRAM)
+		}
+	}
+}
+
 func TestStopIsCleanWhenOnlyDeletionsAreLeft(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.FlashDailyBytes = minDaily })
 	for seq := uint64(1); ; seq++ {

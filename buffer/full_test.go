@@ -3,8 +3,10 @@
 package buffer
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -12,9 +14,9 @@ import (
 	"livebox-agent/collector/catalogue"
 )
 
-// nearlyFull returns a store with so many large events, each durable, on a
+// nearlyFull returns a store with 60 large events, each durable, on a
 // file system that has no room for a second one.
-func nearlyFull(t *testing.T, events uint64) *lab {
+func nearlyFull(t *testing.T) *lab {
 	t.Helper()
 	l := newLab(t, func(c *Config) { c.FlashDailyBytes = 64 << 20 })
 	check(t, l.Close())
@@ -31,7 +33,7 @@ func nearlyFull(t *testing.T, events uint64) *lab {
 	})
 	l.dir = filepath.Join(dir, "buffer")
 	l.open()
-	for seq := uint64(1); seq <= events; seq++ {
+	for seq := uint64(1); seq <= 60; seq++ {
 		l.append(l.largeEvent(seq))
 	}
 	l.wantCondition(OK)
@@ -56,10 +58,22 @@ func (l *lab) room() {
 
 // A copy that has not everything does not take the place of a whole store.
 func TestFailedSyncOnAFullFlashCostsNothing(t *testing.T) {
-	l := nearlyFull(t, 60)
+	l := nearlyFull(t)
 	l.suspect = true // a sync failed
+	before := l.Stats().FlashWritten
 	wantErr(t, "Append", l.Append(l.largeEvent(61)), ErrNotDurable)
-	l.wantCondition(Unavailable)
+	for range 20 {
+		l.clock.advance(retryAfter)
+		if err := l.Tick(); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("Tick = %v; want no space", err)
+		}
+	}
+	if c := l.wantCondition(Unavailable); c.Reason != "no space left on device" {
+		t.Errorf("reason %q", c.Reason)
+	}
+	if got := l.Stats().FlashWritten; got != before {
+		t.Errorf("%d bytes written for copies that do not fit", got-before)
+	}
 	l.wantSequences(Events, upTo(61)...)
 	if b, err := os.ReadDir(l.dir); err != nil || len(b) != 1 {
 		t.Errorf("the directory holds %v, %v; want the store", b, err)
@@ -70,7 +84,7 @@ func TestFailedSyncOnAFullFlashCostsNothing(t *testing.T) {
 }
 
 func TestRenewalIsDoneWhenThereIsRoom(t *testing.T) {
-	l := nearlyFull(t, 60)
+	l := nearlyFull(t)
 	l.suspect = true
 	wantErr(t, "Append", l.Append(l.largeEvent(61)), ErrNotDurable)
 	l.room()
@@ -82,7 +96,7 @@ func TestRenewalIsDoneWhenThereIsRoom(t *testing.T) {
 }
 
 func TestRepairOnAFullFlashWaitsForRoom(t *testing.T) {
-	l := nearlyFull(t, 60)
+	l := nearlyFull(t)
 	check(t, l.Close())
 	l.rot(l.largeEvent(30).Header)
 	for range 2 {
@@ -101,7 +115,7 @@ func TestRepairOnAFullFlashWaitsForRoom(t *testing.T) {
 }
 
 func TestRepairWhileRunningWaitsForRoom(t *testing.T) {
-	l := nearlyFull(t, 60)
+	l := nearlyFull(t)
 	l.Ack(testRun.ID, Events, 2, nil)
 	l.rot(l.largeEvent(30).Header)
 	l.all(Events)

@@ -244,6 +244,9 @@ func replaceStore(root *os.Root, cfg Config, why error) (*opened, error) {
 	if err := root.Rename(storeName, asideName); err != nil {
 		return nil, err
 	}
+	if err := copyFits(root, asideName); err != nil {
+		return nil, err
+	}
 	if err := createFresh(root, cfg.FlashBytes); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,9 @@ func (s *Store) renew() error {
 	if !s.suspect || old == nil {
 		return nil
 	}
+	if err := copyFits(old.root, storeName); err != nil {
+		return err
+	}
 	if err := createFresh(old.root, s.cfg.FlashBytes); err != nil {
 		return err
 	}

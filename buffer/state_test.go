@@ -183,3 +183,38 @@ func TestAccountOfTooMuchIsCutShort(t *testing.T) {
 		t.Errorf("a day later %+v; want room for events", b)
 	}
 }
+
+// Whatever the values are, a state that is believed is one that was sealed.
+func FuzzState(f *testing.F) {
+	values := func(ledger, account, count []byte) map[string][]byte {
+		return map[string][]byte{
+			string(formatKey()): {formatVersion}, string(ledgerKey()): ledger,
+			string(accountKey()): account, string(countKey()): count,
+		}
+	}
+	seal := binary.BigEndian.AppendUint64(nil, 7)
+	seal = binary.BigEndian.AppendUint64(seal, 3<<32|4)
+	good := values([]byte("ledger"), []byte("account"), []byte{0, 0, 0, 7})
+	for _, key := range sealedKeys() {
+		seal = binary.BigEndian.AppendUint32(seal, sumOf(key, good[string(key)]))
+	}
+	seal = binary.BigEndian.AppendUint32(seal, sumOf(sealKey(), seal))
+	f.Add(seal, []byte("ledger"), []byte("account"), []byte{0, 0, 0, 7})
+	f.Add(seal, []byte("ledgeR"), []byte("account"), []byte{0, 0, 0, 7})
+	f.Add(seal[:20], []byte{}, []byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, b, ledger, account, count []byte) {
+		found := values(ledger, account, count)
+		found[string(sealKey())] = b
+		s := state{reports: -1}
+		s.unseal(found, 7)
+		for _, key := range sealedKeys() {
+			v, there := found[string(key)]
+			if s.sealed && there && s.damage == nil && bytes.Equal(b, seal) && !bytes.Equal(v, good[string(key)]) {
+				t.Errorf("%s is %x under the seal of another", key, v)
+			}
+		}
+		if !s.sealed && s.reports != -1 {
+			t.Errorf("%d reports without a seal", s.reports)
+		}
+	})
+}

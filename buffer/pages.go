@@ -117,8 +117,9 @@ func openPages(r io.ReaderAt, size int64, tolerant bool) (*pages, error) {
 }
 
 // older goes on to the commit before the newest; false says that there is none.
-// Nothing that it leads to was written over since: bbolt gives its pages away
-// only in the commit after the newest.
+// bbolt gives its pages away only in the commit after the newest: where that
+// was cut short some may hold what it wrote, which the checksums of values and
+// the number in the seal tell apart.
 func (p *pages) older() bool {
 	if p.before.root == 0 {
 		return false

@@ -365,6 +365,10 @@ func TestBadDirectoryStopsNothing(t *testing.T) {
 			check(t, tt.prepare(l))
 			l.open()
 			c := l.wantCondition(tt.want)
+			if tt.name == "above the limit" {
+				l.wantLedgerExact(Windows, 400)
+				l.wantLedgerExact(Events, 1)
+			}
 			if tt.want != OK && c.Reason == "" {
 				t.Error("no reason given")
 			}

@@ -288,9 +288,9 @@ const salvageChunk = 64 << 10
 // whole because it could not be written, as on a flash that others have filled:
 // it must not take the place of what it was made from.
 //
-// With tell, what is missing goes into the ledger of the copy. How many reports
-// that is is known, and which is not; it lasts from the moment on in which the
-// copy takes the place of the old one.
+// With tell, what is missing goes into the ledger of the copy: how many reports,
+// since nobody knows which. So it lasts from the moment on in which the copy
+// takes the place of the old one.
 func salvage(root *os.Root, name string, maxBytes int64, tell bool) (written, reports int64, err error) {
 	info, err := root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {

@@ -20,6 +20,7 @@ import (
 	"livebox-agent/agent/consent"
 	"livebox-agent/agent/detect"
 	"livebox-agent/agent/episode"
+	"livebox-agent/agent/kept"
 	"livebox-agent/agent/rollcall"
 	"livebox-agent/agent/window"
 	"livebox-agent/buffer"
@@ -60,6 +61,8 @@ type Agent struct {
 	granted    consent.Set
 	keys       *consent.Keys
 	root       *os.Root // the state directory; nil: it cannot be used
+	usual      *kept.File[[]detect.Baseline]
+	links      *kept.File[[]rollcall.Mark]
 	store      *buffer.Store
 	set        *collector.Set
 	watchers   *collector.Watchers
@@ -133,7 +136,10 @@ func New(cfg config.Config, o Options) (*Agent, error) {
 	}
 	if a.root, err = durable.OpenDir(cfg.Box.StateDir); err != nil {
 		a.log.Warn("state directory unusable", "err", err)
+	} else if err := durable.Sweep(a.root); err != nil {
+		a.log.Warn("state directory not swept", "err", err)
 	}
+	a.usual, a.links = kept.Usual(a.root), kept.Links(a.root)
 	if a.clock, err = clock.Open(a.root, o.Host); err != nil {
 		a.log.Warn("record of runs not as it should be", "err", err)
 	}

@@ -1,22 +1,14 @@
 package agent
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"time"
 
 	"livebox-agent/agent/clock"
 	"livebox-agent/agent/episode"
-	"livebox-agent/agent/rollcall"
-	"livebox-agent/buffer/durable"
 	"livebox-agent/collector/sample"
 )
-
-const rollName = "links"
-
-// rollFile is how it is kept what had a link.
-var rollFile = durable.Format{Magic: [4]byte{'L', 'B', 'R', 'C'}, Version: 1, Oldest: 1, Limit: 16 << 10}
 
 // unasked tells whether the kernel booted anew and nobody had asked for it, as far
 // as the run before could say.
@@ -27,16 +19,9 @@ func (a *Agent) unasked() bool {
 
 // recallRoll reads which ports and lines had a link in the run before.
 func (a *Agent) recallRoll() {
-	if a.root == nil {
-		return
-	}
-	b, _, err := rollFile.Read(a.root, rollName)
+	marks, err := a.links.Read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return
-	}
-	var marks []rollcall.Mark
-	if err == nil {
-		err = json.Unmarshal(b, &marks)
 	}
 	if err != nil {
 		a.log.Warn("which links were up before is not known", "err", err)
@@ -58,14 +43,10 @@ func (a *Agent) callRoll(now time.Duration) {
 	if len(missed) > 0 {
 		a.missed <- missed // there is room: it happens once a run
 	}
-	if !due || a.root == nil {
+	if !due {
 		return
 	}
-	b, err := json.Marshal(marks)
-	if err == nil {
-		err = rollFile.Write(a.root, rollName, b)
-	}
-	if err != nil {
+	if err := a.links.Write(marks); err != nil {
 		a.log.Debug("which links are up not kept", "err", err)
 		return
 	}

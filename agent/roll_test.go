@@ -157,7 +157,7 @@ func TestRollThatCannotBeReadCostsItselfAlone(t *testing.T) {
 		func(name string) error { return errors.Join(os.Remove(name), os.Mkdir(name, 0o700)) },
 	} {
 		cut := copyState(t, first)
-		if err := spoil(filepath.Join(cut.cfg.Box.StateDir, rollName)); err != nil {
+		if err := spoil(filepath.Join(cut.cfg.Box.StateDir, "links")); err != nil {
 			t.Fatal(err)
 		}
 		l := cut.boot(t, "second", sockets{0, 100}, rollcall.Patience+time.Minute, false).left(t)

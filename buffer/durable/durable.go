@@ -10,6 +10,7 @@
 //   - A file of a newer version than the program knows is told from a damaged
 //     one, and MayReplace says that it is to be left alone.
 //   - A directory that OpenDir made survives loss of power.
+//   - After Sweep nothing is left of a Write that loss of power cut short.
 //
 // The package imports the standard library only, and needs no more of the
 // file system than an atomic rename (POSIX rename) and fsync of a directory.
@@ -24,6 +25,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // ErrDamaged says that a file is not what was written: too short, too long,
@@ -77,6 +79,9 @@ func (f Format) Write(root *os.Root, name string, content []byte) error {
 	return replace(rootDisk{root}, name, b)
 }
 
+// unfinished ends the name of a file that is being written.
+const unfinished = ".tmp"
+
 // A disk is what Write asks of a directory. It is an interface so that the
 // test can cut the power between any two of its steps.
 type disk interface {
@@ -106,7 +111,7 @@ func (d rootDisk) remove(name string) error     { return d.root.Remove(name) }
 func replace(d disk, name string, b []byte) error {
 	// One writer at a time is the rule of every file here, so that the name
 	// can be fixed: what a power cut left behind is overwritten, not heaped up.
-	tmp := name + ".tmp"
+	tmp := name + unfinished
 	if err := writeSynced(d, tmp, b); err != nil {
 		return errors.Join(err, remove(d, tmp))
 	}
@@ -220,4 +225,27 @@ func syncDir(d disk) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// Sweep removes what loss of power left of files that were being written below
+// root. It is for the owner of the directory, before it writes: until then such
+// a leftover may hold what was to be forgotten.
+func Sweep(root *os.Root) error {
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	swept := false
+	for _, name := range names {
+		if strings.HasSuffix(name, unfinished) {
+			err = errors.Join(err, root.Remove(name))
+			swept = true
+		}
+	}
+	if swept {
+		err = errors.Join(err, dir.Sync())
+	}
+	return err
 }

@@ -223,3 +223,37 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestSweepLeavesWhatIsWhole(t *testing.T) {
+	dir := t.TempDir()
+	root, err := OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := Sweep(root); err != nil {
+		t.Errorf("an empty directory: %v", err)
+	}
+	for _, name := range []string{"runs", "keys.tmp", "reports.db", "usual.tmp"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "full.tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "full.tmp", "x"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sweep(root); err == nil {
+		t.Error("what cannot be removed is not told")
+	}
+	entries, err := os.ReadDir(dir)
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if want := []string{"full.tmp", "reports.db", "runs"}; err != nil || !slices.Equal(left, want) {
+		t.Errorf("left: %q, %v; want %q", left, err, want)
+	}
+}

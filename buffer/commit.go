@@ -102,6 +102,13 @@ func (s *Store) commitOnce(p commitPlan) error {
 		return err
 	}
 	written, err := f.commit(b)
+	if isFull(err) {
+		// Pages that were freed while a report is read can be had when nobody
+		// reads; nothing was written, for bbolt asks for pages first.
+		s.view.Lock()
+		written, err = f.commit(b)
+		s.view.Unlock()
+	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +123,7 @@ func (s *Store) commitOnce(p commitPlan) error {
 	s.putBack(&b)
 	switch {
 	case isFull(err):
-		// Nothing was written: bbolt asks for pages first.
+		// Nothing was written.
 	case isDamage(err):
 		s.mu.Unlock()
 		s.reset(err)

@@ -100,7 +100,8 @@ const (
 // from any goroutine.
 //
 // Locks, in the order in which they are taken: io, view, mu. A commit holds io
-// alone, so that a slow flash holds up neither Append of windows nor Next.
+// alone, so that a slow flash holds up neither Append of windows nor Next; one
+// that does not fit beside a reader holds view too.
 type Store struct {
 	cfg Config
 	opt Options

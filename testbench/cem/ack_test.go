@@ -59,6 +59,11 @@ func take(c *CEM, seq uint64) {
 	c.takeReport(message{subject: "cem.v1.box1.telemetry", sequence: seq, payload: encode(window(run1, seq))})
 }
 
+// online is the status that begins a connection of box1.
+var online = message{subject: "cem.v1.box1.status", payload: wire.AppendStatus(nil, wire.Status{
+	Box: "box1", Online: true, Run: run1,
+})}
+
 func TestNothingIsAcknowledgedBeforeTheStateIsWhole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, get := acknowledging(t, time.Second)
@@ -76,13 +81,27 @@ func TestNothingIsAcknowledgedBeforeTheStateIsWhole(t *testing.T) {
 	})
 }
 
+// The streams of reports and of statuses are read side by side.
+func TestReportThatOvertookItsStatusIsTheFirstOfTheConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, get := acknowledging(t, time.Hour)
+		close(c.caughtUp)
+		take(c, 1)
+		c.takeStatus(online)
+		for seq := uint64(2); seq <= 3; seq++ {
+			<-time.After(2 * soon)
+			if got := get(); len(got) != 1 || got[0].ack.Lanes[0].Contiguous != 1 {
+				t.Fatalf("%v; want the first report acknowledged soon, and no other", got)
+			}
+			take(c, seq)
+		}
+	})
+}
+
 func TestAcknowledgementsAreBatched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, get := acknowledging(t, time.Minute)
 		close(c.caughtUp)
-		online := message{subject: "cem.v1.box1.status", payload: wire.AppendStatus(nil, wire.Status{
-			Box: "box1", Online: true, Run: run1,
-		})}
 		c.takeStatus(online)
 		const phase = look / 2 // never at the same instant as a look
 		<-time.After(phase)

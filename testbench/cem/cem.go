@@ -265,6 +265,7 @@ func (c *CEM) takeStatus(m message) {
 	// The two streams are read side by side: the first report may be here
 	// before the status that announced it.
 	if at, waiting := c.due[b]; waiting && b.fresh {
+		b.fresh = false
 		c.due[b] = earlier(at, time.Now().Add(soon))
 	}
 	c.notify()

@@ -202,8 +202,6 @@ func (b *bench) courier(box, addr string) (*courier.Courier, error) {
 	}
 	cfg := courier.Eager("tls://" + addr)
 	cfg.CAFile, cfg.CertFile, cfg.KeyFile = b.ca.CAFile(), pair.Cert, pair.Key
-	// A broker that syncs each message answers later than one that does not.
-	cfg.PubackTimeout = 10 * time.Second
 	return courier.Start(courier.Config{Box: box, Dir: filepath.Join(b.dir, "box-"+box), Uplink: cfg, Log: b.log})
 }
 

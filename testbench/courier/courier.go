@@ -44,14 +44,16 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// Eager is an uplink's configuration for a trial: everything that waits waits
-// about a second, but for the keepalive, which has its least value.
+// Eager is an uplink's configuration for a trial: what waits between two
+// attempts waits about a second, and the keepalive has its least value. An
+// answer may take its time: many boxes of one busy machine that all gave up
+// after a second would keep each other from ever getting one.
 func Eager(broker string) uplink.Config {
 	c := uplink.DefaultConfig()
 	c.Broker = broker
 	c.PowerReturnWait = 0
 	c.BackoffMax = time.Second
-	c.ConnectTimeout, c.WriteTimeout, c.PubackTimeout = time.Second, time.Second, time.Second
+	c.ConnectTimeout, c.WriteTimeout, c.PubackTimeout = 10*time.Second, 10*time.Second, 10*time.Second
 	c.KeepAlive = 5 * time.Second
 	c.ResendAfter, c.NotStoredAfter = 2*time.Second, time.Second
 	c.BacklogRate, c.BacklogBytes, c.Bandwidth = 1000, 10_000_000, 10_000_000

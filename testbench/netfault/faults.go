@@ -77,8 +77,17 @@ func atPhase(name string, bytesOnly bool, f faultproxy.Fault, class uplink.Class
 			}
 		}
 		t.proxy.Set(f)
+		if class == uplink.ClassTimeout {
+			t.impatient()
+		}
 		return func() error { t.proxy.Set(faultproxy.Fault{}); return nil }, nil
 	}, func(t *trial) bool { return t.proxy.Counts().Struck >= 2 && t.failed(class) }}
+}
+
+// impatient has the box wait two seconds for an answer, where none will come.
+func (t *trial) impatient() {
+	u := &t.config.Uplink
+	u.ConnectTimeout, u.WriteTimeout, u.PubackTimeout = 2*time.Second, 2*time.Second, 2*time.Second
 }
 
 // idle is a fault that strikes when nothing is said: once, since a keepalive
@@ -128,6 +137,9 @@ func noName(silent bool) func(*trial) (func() error, error) {
 		t.config.Uplink.Broker = "tls://" + net.JoinHostPort(brokerName, port)
 		t.config.Uplink.ServerName = "localhost"
 		t.config.Dial = t.names.dial
+		if silent {
+			t.impatient()
+		}
 		return func() error { t.names.answer(); return nil }, nil
 	}
 }

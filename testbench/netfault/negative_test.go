@@ -1,6 +1,7 @@
 package netfault
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -41,14 +42,26 @@ func waiting(t *testing.T, part int) {
 func TestAgentThatBelievesThePubackIsSeenToLose(t *testing.T) {
 	dir, l := newLab(t)
 	f := pretends("broker acks and loses", "/telemetry", 5)
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
 	strike := f.strike
 	f.strike = func(t *trial) (func() error, error) {
 		t.config.Uplink.Acknowledgement = uplink.AckBroker
-		return strike(t)
+		mend, err := strike(t)
+		return func() error {
+			go func() {
+				// When the box believes that all is there, no more will come.
+				_ = until(ctx, func() bool {
+					s, _ := l.CEM.Box(t.box)
+					return t.c.Left() == 0 && stored(s) == 17
+				})
+				giveUp()
+			}()
+			return mend()
+		}, err
 	}
 	f.struck = func(t *trial) bool { return t.proxy.Counts().Struck == 5 }
-	waiting(t, 15)
-	row, err := try(t.Context(), Options{Dir: dir, Trials: 1}, l, f, 0)
+	row, err := try(ctx, Options{Dir: dir, Trials: 1}, l, f, 0)
 	if row.Lost != 5 || err == nil || !strings.Contains(err.Error(), "5 of 22 reports lost") {
 		t.Errorf("%+v, %v; want 5 of 22 reports lost", row, err)
 	}

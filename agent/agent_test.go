@@ -172,6 +172,13 @@ func enough(n int64) func(a *Agent) bool {
 	return func(a *Agent) bool { return a.counters().Reports >= uint64(n) }
 }
 
+// after is a condition: so many reports, and each of the sources was asked.
+func after(n int64, sources ...*counting) func(a *Agent) bool {
+	return func(a *Agent) bool {
+		return enough(n)(a) && !slices.ContainsFunc(sources, func(c *counting) bool { return c.asked.Load() == 0 })
+	}
+}
+
 func TestStopLosesNothing(t *testing.T) {
 	tr := newTrial(t, "essential")
 	tr.run(t, enough(3))
@@ -189,7 +196,7 @@ func TestStopLosesNothing(t *testing.T) {
 
 func TestDataWithoutAGrantedPurposeIsNotCollected(t *testing.T) {
 	tr := newTrial(t, "support")
-	tr.run(t, enough(2))
+	tr.run(t, after(2, tr.support))
 	if n := tr.personalised.asked.Load(); n != 0 {
 		t.Errorf("a source without consent was asked %d times", n)
 	}
@@ -207,13 +214,14 @@ func TestDataWithoutAGrantedPurposeIsNotCollected(t *testing.T) {
 
 func TestWithdrawnConsentRemovesWhatItLeft(t *testing.T) {
 	tr := newTrial(t, "support", "personalised")
-	tr.run(t, enough(2))
+	tr.run(t, after(2, tr.personalised))
 	if len(tr.left(t).readings[catalogue.StationRetries]) == 0 {
 		t.Fatal("nothing to withdraw")
 	}
 	tr.cfg.Consent.Purposes = []string{"support"}
 	before := tr.personalised.asked.Load()
-	tr.run(t, enough(1))
+	tr.support.asked.Store(0)
+	tr.run(t, after(1, tr.support))
 	l := tr.left(t)
 	for _, r := range l.reports {
 		for _, s := range r.Sections {
@@ -306,8 +314,8 @@ func TestAskTheRunningAgent(t *testing.T) {
 	var got Snapshot
 	tr.run(t, func(a *Agent) bool {
 		s, err := Ask(t.Context(), tr.cfg.Box.RunDir)
-		if err != nil || s.Counters.Reports < 2 {
-			return false
+		if err != nil || s.Counters.Reports < 2 || tr.essential.asked.Load() < 2 || tr.support.asked.Load() < 2 {
+			return false // the state of a source is that of the time before
 		}
 		got = s
 		return true

@@ -42,10 +42,10 @@ func serve(t *testing.T, host string, path stamptest.Path) (r *stamptest.Reflect
 	return r, address
 }
 
-// quick is a round that does not take long.
+// quick is a round that ends with its last answer, however slow the machine.
 func quick(address string) Config {
 	c := DefaultConfig()
-	c.Reflector, c.Spacing, c.Wait = address, 10*time.Millisecond, time.Second
+	c.Reflector, c.Spacing, c.Wait = address, 10*time.Millisecond, 10*time.Second
 	return c
 }
 
@@ -65,7 +65,7 @@ func TestReflectorOnTheLoopback(t *testing.T) {
 				if err != nil || v[catalogue.ProbeSent] != 10 || v[catalogue.ProbeReceived] != 10 || r.Received() != 10 {
 					t.Errorf("%v, %v; want 10 of 10", v, err)
 				}
-				if rtt, least := v[catalogue.ProbeRTT], v[catalogue.ProbeRTTMin]; least < 0 || rtt < least || rtt > 500_000 {
+				if rtt, least := v[catalogue.ProbeRTT], v[catalogue.ProbeRTTMin]; least < 0 || rtt < least {
 					t.Errorf("round trip of %d µs, at least %d µs", rtt, least)
 				}
 			})
@@ -77,7 +77,9 @@ func TestLossOnTheLoopback(t *testing.T) {
 	_, address := serve(t, "127.0.0.1", func(n uint32) []time.Duration {
 		return make([]time.Duration, n%3) // lost, once, twice
 	})
-	s, err := New(quick(address), Options{})
+	c := quick(address)
+	c.Wait = 3 * time.Second // it does wait, for those that are lost
+	s, err := New(c, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,9 @@ func TestRefusedOnTheLoopback(t *testing.T) {
 			if err := conn.Close(); err != nil {
 				t.Fatal(err)
 			}
-			s, err := New(quick(address), Options{})
+			c := quick(address)
+			c.Wait = time.Second // nothing will come
+			s, err := New(c, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -165,7 +169,7 @@ func TestEchoOnTheLoopback(t *testing.T) {
 				t.Fatal(err)
 			}
 			res := r.result()
-			if res.sent != 10 || res.received != 10 || res.mean > 500*time.Millisecond {
+			if res.sent != 10 || res.received != 10 || res.mean <= 0 {
 				t.Errorf("%+v; want 10 of 10", res)
 			}
 		})

@@ -18,7 +18,7 @@ import (
 	"livebox-agent/testbench/pki"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // A lab is a broker and the authority that both sides trust.
 type lab struct {

@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"livebox-agent/agent"
 	"livebox-agent/collector/catalogue"
 	emulated "livebox-agent/testbench/box"
 	"livebox-agent/testbench/cem"
@@ -55,7 +56,7 @@ func TestEachBoxIsMeasuredByItsOwnInterfaces(t *testing.T) {
 			if err := p.Terminate(patience); err != nil {
 				t.Fatal(err)
 			}
-			s := b.await(t, "clean stop", func(now cem.BoxState) bool { return now.Status.GetCleanStop() })
+			s := b.await(t, "clean stop", func(now cem.BoxState) bool { return now.Status.GetCleanStop() && now.Missing() == 0 })
 			once(t, s)
 			var text strings.Builder
 			fmt.Fprintf(&text, "%s %s %+v", protojson.Format(s.Status), b.log, s.Events)
@@ -140,17 +141,14 @@ func TestBoxIsAskedWhenItTellsOfAChange(t *testing.T) {
 	home := b.on(t, "livebox5")
 	b.agent.Set["sampling.intervals.wan"] = `"1h"`
 	b.operatorUp(t)
-	b.agentUp(t)
+	p := b.agentUp(t)
 	status := func(v int64) func(cem.BoxState) bool {
 		return func(s cem.BoxState) bool {
 			return slices.ContainsFunc(s.Values, func(have cem.Value) bool { return have.Metric == catalogue.WANStatus && have.Value == v })
 		}
 	}
 	b.await(t, "connection that is up", status(1))
-	calls := home.Calls()["events"]
+	b.ask(t, p, "question for events", func(agent.Snapshot) bool { return home.Calls()["events"] > 0 })
 	home.WAN(false)
 	b.await(t, "connection that is down", func(s cem.BoxState) bool { return !status(1)(s) })
-	if calls == 0 {
-		t.Error("nobody had asked for events")
-	}
 }

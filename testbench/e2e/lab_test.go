@@ -239,17 +239,27 @@ func (l *logBuffer) String() string {
 	return l.text.String()
 }
 
-// says checks that the agent's log has a line with all of these.
+// says waits until the agent's log has a line with all of these: what a running
+// agent has written may still be on its way.
 func (l *logBuffer) says(t *testing.T, texts ...string) {
 	t.Helper()
-	for line := range strings.Lines(l.String()) {
-		found := true
-		for _, s := range texts {
-			found = found && strings.Contains(line, s)
+	has := func(line string) bool {
+		return !slices.ContainsFunc(texts, func(s string) bool { return !strings.Contains(line, s) })
+	}
+	deadline := time.After(patience)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for line := range strings.Lines(l.String()) {
+			if has(line) {
+				return
+			}
 		}
-		if found {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Errorf("no line of the agent's log has all of %q", texts)
 			return
 		}
 	}
-	t.Errorf("no line of the agent's log has all of %q", texts)
 }

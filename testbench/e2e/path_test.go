@@ -24,7 +24,7 @@ func TestReadingsAreDecodedAndAcknowledged(t *testing.T) {
 	if err := p.Terminate(patience); err != nil {
 		t.Fatal(err)
 	}
-	s := b.await(t, "clean stop", func(s cem.BoxState) bool { return s.Status.GetCleanStop() })
+	s := b.await(t, "clean stop", func(s cem.BoxState) bool { return s.Status.GetCleanStop() && s.Missing() == 0 })
 	once(t, s)
 	if s.Online || len(s.Runs) != 1 || !s.Runs[0].CleanStop || s.Runs[0].Events.Stored() == 0 {
 		t.Errorf("online %v, runs %+v; want one run, stopped, with its first event", s.Online, s.Runs)

@@ -167,7 +167,7 @@ func TestNoProbesWhileTheLineIsBusy(t *testing.T) {
 	r, _ := b.reflect(t, stamptest.Direct)
 	b.agent.Set["probe.busy_down"] = "200"
 	ctx, cancel := context.WithCancel(t.Context())
-	idle := port.Receive(ctx, t, bytes.Repeat([]byte{0xff}, 1500), 10*time.Millisecond) // 1.2 Mbit/s
+	idle := port.Receive(ctx, t, bytes.Repeat([]byte{0xff}, 1500), time.Millisecond) // 12 Mbit/s, or a part of it where the machine is busy
 	defer func() { cancel(); <-idle }()
 	b.operatorUp(t)
 	p := b.agentUp(t)

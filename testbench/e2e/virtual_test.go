@@ -231,7 +231,9 @@ func (s *story) boot(t *testing.T, cfg config.Config, tell func(teller) (powerFa
 		go func() { ended <- a.Run(ctx) }()
 		fails := tell(teller{t, s})
 		if fails {
-			// What is on flash at this moment is all that there will be.
+			// What is on flash when all has been done that this moment brought is
+			// all that there will be.
+			synctest.Wait()
 			if err := os.CopyFS(cut, os.DirFS(cfg.Box.StateDir)); err != nil {
 				t.Error(err)
 			}

@@ -15,7 +15,7 @@ import (
 	"livebox-agent/testbench/pki"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // echo is a server that sends back what it reads.
 func echo(t *testing.T) string {

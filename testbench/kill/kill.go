@@ -262,7 +262,7 @@ func (v *victim) note() error {
 }
 
 // settle lets everything arrive and asks the CEM.
-func (v *victim) settle(ctx context.Context, patience time.Duration) (err error) {
+func (v *victim) settle(ctx context.Context, within time.Duration) (err error) {
 	l, err := lab.Start(config(v.operatorDir(), v.listen))
 	if err != nil {
 		return err
@@ -272,7 +272,7 @@ func (v *victim) settle(ctx context.Context, patience time.Duration) (err error)
 	if err != nil {
 		return err
 	}
-	start, deadline := time.Now(), time.After(patience)
+	start, deadline := time.Now(), time.After(within)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	v.Durable = len(v.durable)

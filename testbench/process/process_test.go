@@ -65,7 +65,7 @@ func start(t *testing.T, c Config) *Process {
 // ready waits until the program has made the file "ready" in its directory.
 func ready(t *testing.T, c Config) {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -83,16 +83,17 @@ func ready(t *testing.T, c Config) {
 func TestTerminate(t *testing.T) {
 	for _, tt := range []struct {
 		name, text, want string
+		within           time.Duration
 	}{
-		{"ends cleanly", `trap 'exit 0' TERM; touch "${3%/*}/ready"; while :; do sleep 0.01; done`, ""},
-		{"ends badly", `trap 'exit 4' TERM; touch "${3%/*}/ready"; while :; do sleep 0.01; done`, "exit status 4"},
-		{"does not end", `trap '' TERM; touch "${3%/*}/ready"; while :; do sleep 0.01; done`, "did not end within"},
+		{"ends cleanly", `trap 'exit 0' TERM; touch "${3%/*}/ready"; while :; do sleep 0.01; done`, "", 20 * time.Second},
+		{"ends badly", `trap 'exit 4' TERM; touch "${3%/*}/ready"; while :; do sleep 0.01; done`, "exit status 4", 20 * time.Second},
+		{"does not end", `trap '' TERM; touch "${3%/*}/ready"; while :; do sleep 0.01; done`, "did not end within", 100 * time.Millisecond},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := script(t, tt.text)
 			p := start(t, c)
 			ready(t, c)
-			err := p.Terminate(time.Second)
+			err := p.Terminate(tt.within)
 			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
 				t.Errorf("Terminate = %v; want %q", err, tt.want)
 			}

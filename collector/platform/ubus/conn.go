@@ -196,8 +196,8 @@ func (c *Conn) connect(ctx context.Context) error {
 	if err == nil && hello.Type != TypeHello {
 		err = fmt.Errorf("%w: message of type %d for a greeting", ErrMalformed, hello.Type)
 	}
-	if !stop() && err == nil {
-		err = ctx.Err()
+	if !stop() {
+		err = ctx.Err() // what the read says is how it was interrupted
 	}
 	if err != nil {
 		_ = c.drop()

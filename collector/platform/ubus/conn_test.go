@@ -231,6 +231,36 @@ func TestAnExchangeEnds(t *testing.T) {
 	}
 }
 
+// A bus that takes connections and does not greet.
+func TestACallThatIsGivenUpBeforeTheGreetingSaysSo(t *testing.T) {
+	path := socketPath(t)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		cancel()
+		<-over
+	})
+	c := ubus.Dial(path)
+	if _, err := c.Call(ctx, "o", "m", nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Call = %v; want the cancellation", err)
+	}
+	close(over)
+	wg.Wait()
+}
+
 func TestAnExchangeWithoutADeadlineEndsToo(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes DefaultTimeout")

@@ -1,11 +1,9 @@
 package agent
 
 import (
-	"errors"
-	"io/fs"
 	"time"
 
-	"livebox-agent/collector/catalogue"
+	"livebox-agent/agent/kept"
 )
 
 // usualEvery is how often what is usual goes to flash: a day's band changes
@@ -18,23 +16,11 @@ const maxUsual = 128
 // recallUsual gives the detectors what was usual in the run before, of the
 // purposes that are granted still.
 func (a *Agent) recallUsual() {
-	all, err := a.usual.Read()
-	if errors.Is(err, fs.ErrNotExist) {
-		return
-	}
+	all, err := kept.RecallUsual(a.usual, a.granted.Has)
 	if err != nil {
-		a.log.Warn("what is usual on this box is learnt anew", "err", err)
-		return
+		a.log.Warn("what is usual on this box is not all known", "err", err)
 	}
 	a.detectors.Restore(all)
-	for _, p := range catalogue.Purposes() {
-		if !a.granted.Has(p) {
-			a.detectors.Forget(p)
-		}
-	}
-	if len(a.detectors.Baselines()) < len(all) {
-		a.keepUsual() // what an earlier consent left goes from the flash at once
-	}
 }
 
 // keepUsual writes what is usual to flash.

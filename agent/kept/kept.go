@@ -6,17 +6,21 @@
 //   - What Write took is there after loss of power, or what was there before.
 //   - What a newer version wrote, and what cannot be read at this moment, is left
 //     alone.
+//   - What is usual is given, and stays, for purposes that are granted alone.
 package kept
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"livebox-agent/agent/detect"
 	"livebox-agent/agent/rollcall"
 	"livebox-agent/buffer/durable"
+	"livebox-agent/collector/catalogue"
 )
 
 // A File keeps one thing.
@@ -29,12 +33,34 @@ type File[T any] struct {
 }
 
 // Usual is the file of what is usual on this box. Without a directory, root is
-// nil, there is nothing to read and what is written is lost.
+// nil, there is nothing to read and nothing can be written.
 func Usual(root *os.Root) *File[[]detect.Baseline] {
 	return &File[[]detect.Baseline]{
 		root: root, name: "usual",
 		format: durable.Format{Magic: [4]byte{'L', 'B', 'U', 'S'}, Version: 1, Oldest: 1, Limit: 32 << 10},
 	}
+}
+
+// RecallUsual returns what f has of the purposes that are granted, and takes the
+// rest from the flash at once. What is damaged goes too: nobody can tell whose it
+// was.
+func RecallUsual(f *File[[]detect.Baseline], granted func(catalogue.Purpose) bool) ([]detect.Baseline, error) {
+	all, err := f.Read()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	found := len(all)
+	all = slices.DeleteFunc(all, func(b detect.Baseline) bool {
+		m, ok := catalogue.Lookup(b.Metric)
+		return !ok || !granted(m.Purpose)
+	})
+	if err == nil && len(all) == found {
+		return all, nil
+	}
+	if f.alone == nil {
+		err = errors.Join(err, f.Write(all))
+	}
+	return all, err
 }
 
 // Links is the file of which ports and lines have a link.
@@ -69,7 +95,7 @@ func (f *File[T]) Read() (v T, err error) {
 func (f *File[T]) Write(v T) error {
 	switch {
 	case f.root == nil:
-		return nil
+		return fmt.Errorf("%s: no directory to keep it in", f.name)
 	case f.alone != nil:
 		return fmt.Errorf("%s is left alone: %w", f.name, f.alone)
 	}

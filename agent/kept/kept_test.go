@@ -76,10 +76,46 @@ func TestWhatMayBeOfUseIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestWhatIsUsualEndsWithItsPurpose(t *testing.T) {
+	dir, root := open(t)
+	line := detect.Baseline{Metric: catalogue.LineDownAttenuation, Instance: "dsl0", High: 1}
+	air := detect.Baseline{Metric: catalogue.RadioNoise, Instance: "radio0", High: 1}
+	unknown := detect.Baseline{Metric: 60000, Instance: "x", High: 1}
+	essential := func(p catalogue.Purpose) bool { return p == catalogue.Essential }
+	all := func(catalogue.Purpose) bool { return true }
+	if got, err := RecallUsual(Usual(root), all); err != nil || len(got) != 0 {
+		t.Errorf("of nothing: %v, %v", got, err)
+	}
+	if err := Usual(root).Write([]detect.Baseline{line, air, unknown}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		granted func(catalogue.Purpose) bool
+		want    []detect.Baseline
+	}{{all, []detect.Baseline{line, air}}, {essential, []detect.Baseline{line}}, {all, []detect.Baseline{line}}} {
+		if got, err := RecallUsual(Usual(root), tt.granted); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%v, %v; want %v", got, err, tt.want)
+		}
+		if got, err := Usual(root).Read(); err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("on flash: %v, %v; want %v", got, err, tt.want)
+		}
+	}
+	// Nobody can tell whose a damaged file was.
+	if err := os.Truncate(filepath.Join(dir, "usual"), 40); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := RecallUsual(Usual(root), all); !errors.Is(err, durable.ErrDamaged) || len(got) != 0 {
+		t.Errorf("damaged: %v, %v", got, err)
+	}
+	if got, err := Usual(root).Read(); err != nil || len(got) != 0 {
+		t.Errorf("after damage: %v, %v; want an empty file", got, err)
+	}
+}
+
 func TestWithoutADirectoryNothingIsKept(t *testing.T) {
 	f := Links(nil)
-	if err := f.Write([]rollcall.Mark{{Instance: "lan1"}}); err != nil {
-		t.Error(err)
+	if err := f.Write([]rollcall.Mark{{Instance: "lan1"}}); err == nil {
+		t.Error("written to nowhere")
 	}
 	if v, err := f.Read(); len(v) != 0 || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Read = %v, %v; want nothing", v, err)

@@ -30,7 +30,8 @@ type Row struct {
 	// not measured; Virtual says that it passed on a simulated clock.
 	Recovered time.Duration `json:"recovered_ns"`
 	Virtual   bool          `json:"virtual"`
-	// FlashBytes were written; 0 where that was not measured.
+	// FlashBytes were written, of many trials of the same by the one that wrote
+	// most; 0 where that was not measured.
 	FlashBytes int64 `json:"flash_bytes"`
 	// Note is what else there is to say.
 	Note string `json:"note"`

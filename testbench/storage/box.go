@@ -11,6 +11,9 @@ import (
 
 	"livebox-agent/agent/clock"
 	"livebox-agent/agent/consent"
+	"livebox-agent/agent/detect"
+	"livebox-agent/agent/kept"
+	"livebox-agent/agent/rollcall"
 	"livebox-agent/buffer"
 	"livebox-agent/buffer/durable"
 	"livebox-agent/collector/catalogue"
@@ -36,6 +39,9 @@ type box struct {
 	clockErr  error
 	keys      *consent.Keys
 	keysErr   error
+	usual     *kept.File[[]detect.Baseline]
+	links     *kept.File[[]rollcall.Mark]
+	recalled  map[string]string // by file, what was learnt before this run
 	store     *buffer.Store
 	run       buffer.Run
 	sequences map[buffer.Lane]uint64
@@ -83,7 +89,10 @@ func (b *box) start(granted consent.Set) error {
 	var err error
 	if b.root, err = durable.OpenDir(b.dir); err != nil {
 		b.root = nil
+	} else {
+		err = durable.Sweep(b.root) // what cannot be removed now can be at the next start
 	}
+	swept := err == nil
 	began := b.log.at()
 	b.clock, b.clockErr = clock.Open(b.root, b.host())
 	b.log.started(began, b.clock.Start(), b.clockErr)
@@ -96,6 +105,7 @@ func (b *box) start(granted consent.Set) error {
 		Dir: b.dir, Now: func() time.Duration { return b.now }, KernelBoot: b.run.KernelBoot,
 		OpenTimeout: 5 * time.Second,
 	})
+	b.recall(granted, swept)
 	for _, p := range catalogue.Purposes() {
 		if !granted.Has(p) {
 			b.withdraw(p)

@@ -2,7 +2,7 @@
 // do, and counts what that costs.
 //
 // The state is the agent's own, opened by its own packages in its own order:
-// the record of runs, the pseudonym keys, the buffer. What each call promised
+// the record of runs, the pseudonym keys, the buffer, what was learnt of the box. What each call promised
 // is noted with the number of operations that the disk had seen; what is found
 // later is judged by that. So no cut and no failing operation is left out, and
 // none is judged by more or by less than was promised.

@@ -70,6 +70,8 @@ type Failures struct {
 	// Recovered is the longest time that the agent ran, after the disk was well
 	// again, until everything was durable.
 	Recovered time.Duration
+	// Written is the most that a run wrote to the disk, in bytes.
+	Written int64
 }
 
 // errNotHit says that the workload was over before the operation came.
@@ -94,6 +96,7 @@ func failEach(d *faultdisk.Disk, f failing) (all Failures, err error) {
 		all.add(one.Verdict)
 		all.Runs += one.Runs
 		all.Left += one.Left
+		all.Written = max(all.Written, one.Written)
 		all.Recovered = max(all.Recovered, one.Recovered)
 		if len(all.Problems) > 20 {
 			return all, nil
@@ -125,7 +128,7 @@ func failOne(d *faultdisk.Disk, f failing, n int) (one Failures, err error) {
 	}
 	cuts, err := log.cutFrom(from, trace, 20)
 	one.add(cuts.Verdict)
-	one.Left = cuts.Left
+	one.Left, one.Written = cuts.Left, trace.Written()
 	return one, err
 }
 

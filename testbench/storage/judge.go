@@ -50,6 +50,7 @@ func (l *promises) judge(n int, dir string, left faultdisk.Image) (v Verdict) {
 			l.judgeErasure(&v, w, left)
 		}
 	}
+	l.judgeClearance(&v, n, left)
 	after := newPromises(func() int { return 0 })
 	b := newBox(dir, smallConfig(), after)
 	b.kernel, b.now = 9, time20
@@ -66,6 +67,7 @@ func (l *promises) judge(n int, dir string, left faultdisk.Image) (v Verdict) {
 	}
 	l.judgeStart(&v, n, b.clock.Start())
 	l.judgeKeys(&v, n, b)
+	l.judgeLearnt(&v, n, b, granted)
 	l.judgeReports(&v, n, b.store, b.run.ID)
 
 	// And life goes on.
@@ -86,6 +88,9 @@ func (l *promises) judge(n int, dir string, left faultdisk.Image) (v Verdict) {
 	after.judgeReports(&v, 0, again.store, 0)
 	if err := again.leave(); err != nil {
 		v.problem("leave: %w", err)
+	}
+	if len(l.learnt) > 0 {
+		l.judgeWithdrawal(&v, n, dir)
 	}
 	return v
 }

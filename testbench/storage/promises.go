@@ -24,6 +24,8 @@ type promises struct {
 	ends        []endPromise
 	keys        []keysPromise
 	withdrawals []withdrawal
+	learnt      []learntPromise
+	cleared     []clearance
 	// damaged is when the store was damaged, repaired when a start had
 	// repaired it; never.
 	damaged, repaired int
@@ -166,6 +168,13 @@ func (l *promises) version(n int) (v int) {
 	for _, w := range l.withdrawals {
 		count(w.began)
 		count(w.done)
+	}
+	for _, p := range l.learnt {
+		count(p.began)
+		count(p.done)
+	}
+	for _, c := range l.cleared {
+		count(c.done)
 	}
 	return v
 }

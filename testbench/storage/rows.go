@@ -67,7 +67,8 @@ func failRows(_ context.Context, lab fault.Lab) (rows []fault.Row, err error) {
 		}
 		rows = append(rows, fault.Row{
 			Fault: f.name, Trials: got.Runs, Lost: got.Lost, Duplicated: got.Duplicated,
-			Recovered: got.Recovered, Virtual: true, Note: fmt.Sprintf("and %d states after a power cut", got.Left),
+			Recovered: got.Recovered, Virtual: true, FlashBytes: got.Written,
+			Note: fmt.Sprintf("and %d states after a power cut", got.Left),
 		})
 		if err := got.err(); err != nil {
 			return rows, err

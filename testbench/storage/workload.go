@@ -50,6 +50,7 @@ func life(b *box) error {
 		err = errors.Join(err, b.event(nil), b.window(900), b.window(900), b.spill())
 		b.ack(buffer.Windows, 2*n+1)
 		if n == 1 {
+			b.learn()
 			b.ack(buffer.Events, 2)
 			err = errors.Join(err, b.clock.Keep())
 		}
@@ -57,7 +58,9 @@ func life(b *box) error {
 	_, kerr := b.keys.Age(24 * time.Hour)
 	err = errors.Join(err, kerr)
 	b.now += 2 * time.Hour // acknowledged reports are deleted
-	err = errors.Join(err, b.store.Tick(), b.window(900), b.stop())
+	err = errors.Join(err, b.store.Tick(), b.window(900))
+	b.learn()
+	err = errors.Join(err, b.stop())
 
 	b.kernel++
 	b.now = time.Minute

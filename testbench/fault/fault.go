@@ -139,11 +139,11 @@ func PrintMarkdown(w io.Writer, rows []Row) error {
 		lines = append(lines, r.cells())
 	}
 	for _, line := range lines {
-		text := "|"
-		for _, c := range line {
-			text += " " + cell.Replace(c) + " |"
+		cells := make([]string, len(line))
+		for i, c := range line {
+			cells[i] = cell.Replace(c)
 		}
-		if _, err := fmt.Fprintln(w, text); err != nil {
+		if _, err := fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | ")); err != nil {
 			return err
 		}
 	}

@@ -10,9 +10,9 @@ import (
 
 const longDetectors = `Run the agent's detectors on labelled traces of homes, time compressed, and
 print for each its method, its false alarms a box-year, what it finds of faults
-by their size and how soon, and what it costs; and how many episodes a life makes in
-which nothing is struck. Exit status 1 means that there was more of one than its
-budget. A seed always gives the same traces.`
+by their size and how soon, and what it costs; and how many episodes a life
+makes in which nothing is struck. Exit status 1 means that there was more of one
+than its budget. A seed always gives the same traces.`
 
 func cmdDetectors(_ context.Context, e env, fs *flag.FlagSet, args []string) error {
 	run := signals.Run{}

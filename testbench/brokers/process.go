@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -68,6 +69,9 @@ type Process struct {
 	extra *exec.Cmd // a program beside it; nil where there is none
 	done  chan struct{}
 	err   error // how it ended; read after done
+	// complete is closed when the broker has said that its start is over; nil
+	// where who lets a box in has its rules.
+	complete chan struct{}
 }
 
 // Start runs a broker and returns when it lets a box in.
@@ -133,6 +137,13 @@ func (p *Process) run() error {
 			continue
 		}
 		c.Stdout, c.Stderr = p.cfg.Log, p.cfg.Log
+		if p.cfg.Kind == RabbitMQ && c == p.cmd {
+			// It listens before it has read its rules: those of its last start
+			// hold until then.
+			p.complete = make(chan struct{})
+			c.Stdout = &watcher{to: p.cfg.Log, text: "Server startup complete", seen: p.complete}
+			c.WaitDelay = stopWithin
+		}
 		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 		if err := c.Start(); err != nil {
 			return errors.Join(err, p.end(p.extra))
@@ -143,6 +154,31 @@ func (p *Process) run() error {
 		close(p.done)
 	}()
 	return nil
+}
+
+// A watcher passes on what is written and looks for a text in it.
+type watcher struct {
+	to   io.Writer // nil: nobody
+	text string
+	seen chan struct{} // closed at the text
+	tail string
+	over bool
+}
+
+// Write implements io.Writer.
+func (w *watcher) Write(b []byte) (int, error) {
+	if !w.over {
+		w.tail += string(b)
+		if strings.Contains(w.tail, w.text) {
+			w.over = true
+			close(w.seen)
+		}
+		w.tail = w.tail[max(0, len(w.tail)-len(w.text)):]
+	}
+	if w.to == nil {
+		return len(b), nil
+	}
+	return w.to.Write(b)
 }
 
 // ready waits until a box gets in.
@@ -156,6 +192,15 @@ func (p *Process) ready(ctx context.Context, ca *pki.Authority) error {
 	cert, err := tls.LoadX509KeyPair(pair.Cert, pair.Key)
 	if err != nil {
 		return err
+	}
+	if p.complete != nil {
+		select {
+		case <-p.complete:
+		case <-p.done:
+			return fmt.Errorf("it ended: %w", p.err)
+		case <-ctx.Done():
+			return errors.New("not ready: it does not say that its start is complete")
+		}
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

@@ -183,7 +183,7 @@ func restart(ctx context.Context, b *bench) (string, error) {
 	if err := b.cemUp(ctx, "journal"); err != nil {
 		return "", err
 	}
-	gone := b.gone("restart", acked)
+	gone := b.gone("restart", acked, redelivery)
 	if gone == 0 {
 		return "all kept", nil
 	}
@@ -264,9 +264,13 @@ func (b *bench) publish(ctx context.Context, name string, n uint64, after func(a
 	return acked, ctx.Err()
 }
 
-// gone waits until the CEM gets no more of a box, and returns how many of the
-// sequences it does not have.
-func (b *bench) gone(name string, acked []uint64) int {
+// redelivery is after how long a broker has sent again what it has no answer to:
+// NATS after 30 s.
+const redelivery = 40 * time.Second
+
+// gone waits until the CEM has got no more of a box for so long, and returns how
+// many of the sequences it does not have.
+func (b *bench) gone(name string, acked []uint64, long time.Duration) int {
 	missing := func(s cem.BoxState) int {
 		n := len(acked)
 		for _, r := range s.Runs {
@@ -289,7 +293,7 @@ func (b *bench) gone(name string, acked []uint64) int {
 		}
 		select {
 		case <-changed:
-		case <-time.After(5 * quiet):
+		case <-time.After(long):
 			return n
 		}
 	}
@@ -328,7 +332,7 @@ func forgets(ctx context.Context, b *bench) (string, error) {
 			return "", err
 		}
 		answered += len(acked)
-		lost += b.gone(name, acked)
+		lost += b.gone(name, acked, 5*quiet)
 	}
 	return fmt.Sprintf("%d of %d", lost, answered), nil
 }
@@ -348,7 +352,7 @@ func queue(ctx context.Context, b *bench) (string, error) {
 	if len(acked) < 1500 {
 		return fmt.Sprintf("takes %d", len(acked)), nil
 	}
-	if gone := b.gone("away", acked); gone > 0 {
+	if gone := b.gone("away", acked, redelivery); gone > 0 {
 		return fmt.Sprintf("%d", 1500-gone), nil
 	}
 	return "all", nil

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"livebox-agent/testbench/pki"
 )
@@ -46,6 +47,20 @@ type arrival struct {
 	message
 
 	ack func()
+}
+
+// kept are the messages that the client has no answer to. It marks those that it
+// takes from there as sent again, also while it is still sending one of them.
+type kept struct{ *mqtt.MemoryStore }
+
+// Get returns a message of its own, for marking.
+func (k kept) Get(key string) packets.ControlPacket {
+	p := k.MemoryStore.Get(key)
+	if sent, ok := p.(*packets.PublishPacket); ok {
+		again := *sent
+		return &again
+	}
+	return p
 }
 
 // runMQTT is Run for a CEM behind any broker. A message is acknowledged to the
@@ -126,7 +141,7 @@ func (c *CEM) clientOptions(ctx context.Context, cfg MQTT, arrivals chan<- arriv
 	o := mqtt.NewClientOptions().AddBroker(cfg.URL).SetClientID(pki.CEM).SetProtocolVersion(4).
 		SetTLSConfig(tlsConfig).SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
 		SetConnectRetry(true).SetConnectRetryInterval(retryEvery).SetMaxReconnectInterval(retryEvery).
-		SetKeepAlive(30 * time.Second)
+		SetKeepAlive(30 * time.Second).SetStore(kept{mqtt.NewMemoryStore()})
 	o.SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) {
 		subject, ok := subjectOf(m.Topic())
 		if !ok || len(m.Payload()) > maxEntry-entryPrefix-len(subject) {

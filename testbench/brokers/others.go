@@ -121,6 +121,7 @@ func rabbit(cfg Config, f files) (server, mapper *exec.Cmd, err error) {
 	)
 	server, mapper = exec.Command(program), exec.Command(epmd)
 	server.Env, mapper.Env = env, env
+	server.Dir, mapper.Dir = cfg.Dir, cfg.Dir // what Erlang leaves of a crash stays there
 	return server, mapper, nil
 }
 
